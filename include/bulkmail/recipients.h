@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The list: one record a line, an address with or without a display name. A source
+ * takes one of four forms: a path ("-" is standard input), an open stream, a
+ * callback, or an array. Records are pulled one at a time.
+ */
+#ifndef BULKMAIL_RECIPIENTS_H
+#define BULKMAIL_RECIPIENTS_H
+
+#include "bulkmail/errors.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A line longer than this is one record that is `invalid`, whatever is in it. */
+#define BM_RECORD_SIZE_MAX 4096
+
+struct bm_recipients;
+
+/*
+ * Puts the next record in *line (any octets, without the line end, valid until the next
+ * call) and returns true; false at the end of the list.
+ */
+typedef bool bm_recipients_fn(void *user, const char **line, size_t *size);
+
+/* One record. text is valid until the next call. */
+struct bm_record {
+	uint64_t seq;     /* 1-based count of the list's records */
+	const char *text; /* the line, trimmed; any octets, size counts */
+	size_t size;
+	bool too_long; /* text holds the first BM_RECORD_SIZE_MAX octets only */
+};
+
+/* MB702 (BM_E_MISSING, BM_E_IO) when it cannot be opened. The caller frees *out. */
+BM_API enum bm_code bm_recipients_open(
+	struct bm_recipients **out, const char *path, struct bm_error *err) BM_MUST_CHECK;
+
+/* The stream stays the caller's and must outlive the source. MB701 for NULL. */
+BM_API enum bm_code bm_recipients_new_stream(
+	struct bm_recipients **out, FILE *stream, struct bm_error *err) BM_MUST_CHECK;
+BM_API enum bm_code bm_recipients_new_callback(
+	struct bm_recipients **out, bm_recipients_fn *fn, void *user, struct bm_error *err) BM_MUST_CHECK;
+
+/* The lines stay the caller's and must outlive the source. */
+BM_API enum bm_code bm_recipients_new_array(
+	struct bm_recipients **out, const char *const *lines, size_t count, struct bm_error *err) BM_MUST_CHECK;
+
+/*
+ * The next record. BM_OK with record->text NULL at the end. Blank lines are no records.
+ * A UTF-8 byte order mark before the first record is dropped; LF, CR LF and a lone CR before LF end a
+ * line. BM_E_IO when the list cannot be read further.
+ */
+BM_API enum bm_code bm_recipients_next(
+	struct bm_recipients *recipients, struct bm_record *record, struct bm_error *err) BM_MUST_CHECK;
+
+/* True for a regular file or an array: reading to its end cannot wait for anybody. */
+BM_API bool bm_recipients_finite(const struct bm_recipients *recipients);
+
+/*
+ * An estimate of the records still to come, by the size of what is left and the records so far; 0 when it
+ * cannot be known.
+ */
+BM_API uint64_t bm_recipients_left(const struct bm_recipients *recipients);
+
+BM_API void bm_recipients_free(struct bm_recipients *recipients);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

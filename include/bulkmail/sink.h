@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A scriptable SMTP server for tries and tests: one process, one thread, epoll. It
+ * accepts everything, records what it got and plays the faults of a script.
+ */
+#ifndef BULKMAIL_SINK_H
+#define BULKMAIL_SINK_H
+
+#include "bulkmail/errors.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bm_sink;
+
+/* bulkmail-sink(5) describes the script and the record. Strings are only read during bm_sink_new. */
+struct bm_sink_options {
+	size_t size;            /* sizeof this struct */
+	const char *host;       /* address to listen on */
+	uint16_t port;          /* 0: a free one */
+	const char *script;     /* path of the rules, NULL: none */
+	const char *out;        /* path of the record, one JSON object a line, NULL: none; "-" standard output */
+	bool content;           /* the record holds each message's content */
+	bool discard;           /* nothing is recorded or checked: for benchmarks */
+	const char *extensions; /* EHLO keywords, joined by commas; NULL: all that the sink knows */
+};
+
+#define BM_SINK_OPTIONS_INIT                                                                                           \
+	{                                                                                                                  \
+		.size = sizeof(struct bm_sink_options), .host = "127.0.0.1"                                                    \
+	}
+
+/* What it has seen so far. */
+struct bm_sink_counters {
+	uint64_t connections;
+	uint64_t transactions; /* contents accepted with 250 */
+	uint64_t recipients;   /* of those transactions */
+	uint64_t bytes;        /* of content */
+	uint64_t violations;   /* of the protocol by the client */
+};
+
+/* Reads the script and listens. The caller frees *out. */
+BM_API enum bm_code bm_sink_new(
+	struct bm_sink **out, const struct bm_sink_options *options, struct bm_error *err) BM_MUST_CHECK;
+
+/* The port it listens on. */
+BM_API uint16_t bm_sink_port(const struct bm_sink *sink);
+
+/* Serves until bm_sink_stop. */
+BM_API enum bm_code bm_sink_run(struct bm_sink *sink, struct bm_error *err) BM_MUST_CHECK;
+
+/* May be called from a signal handler or another thread. */
+BM_API void bm_sink_stop(struct bm_sink *sink);
+
+BM_API struct bm_sink_counters bm_sink_counters(const struct bm_sink *sink);
+
+BM_API void bm_sink_free(struct bm_sink *sink);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+
+#include "base/utf8.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const code_names[] = {
+	[BM_OK] = "BM_OK",
+	[BM_E_NOMEM] = "BM_E_NOMEM",
+	[BM_E_USAGE] = "BM_E_USAGE",
+	[BM_E_MISSING] = "BM_E_MISSING",
+	[BM_E_IO] = "BM_E_IO",
+	[BM_E_CONF] = "BM_E_CONF",
+	[BM_E_LIST] = "BM_E_LIST",
+	[BM_E_MESSAGE] = "BM_E_MESSAGE",
+	[BM_E_ADDRESS] = "BM_E_ADDRESS",
+	[BM_E_UNSUPPORTED] = "BM_E_UNSUPPORTED",
+	[BM_E_CONNECT] = "BM_E_CONNECT",
+	[BM_E_TIMEOUT] = "BM_E_TIMEOUT",
+	[BM_E_CLOSED] = "BM_E_CLOSED",
+	[BM_E_PROTOCOL] = "BM_E_PROTOCOL",
+	[BM_E_TEMPORARY] = "BM_E_TEMPORARY",
+	[BM_E_REFUSED] = "BM_E_REFUSED",
+	[BM_E_WORTHLESS] = "BM_E_WORTHLESS",
+	[BM_E_NO_SERVER] = "BM_E_NO_SERVER",
+	[BM_E_LIMIT] = "BM_E_LIMIT",
+	[BM_E_STOPPED] = "BM_E_STOPPED",
+};
+
+const char *bm_code_name(enum bm_code code)
+{
+	size_t index = (size_t)code;
+	return index < sizeof code_names / sizeof code_names[0] ? code_names[index] : "unknown";
+}
+
+/* Length of the escaped form of the character at data, written to form (at most 4 octets and a NUL). */
+static size_t escape_one(char form[8], const unsigned char *data, size_t size, size_t *used)
+{
+	size_t length = bm_utf8_length(data, size);
+	*used = 1;
+	if (data[0] == '\\')
+		return (size_t)snprintf(form, 8, "\\\\");
+	bool c1_control = length == 2 && data[0] == 0xc2 && data[1] < 0xa0;
+	if (length == 0 || c1_control || data[0] < 0x20 || data[0] == 0x7f)
+		return (size_t)snprintf(form, 8, "\\x%02X", (unsigned)data[0]);
+	memcpy(form, data, length);
+	form[length] = '\0';
+	*used = length;
+	return length;
+}
+
+void bm_escape(char *out, size_t out_size, const void *data, size_t size)
+{
+	const unsigned char *in = data;
+	size_t filled = 0;
+	size_t pos = 0;
+
+	if (out_size == 0)
+		return;
+	while (pos < size) {
+		char form[8];
+		size_t used = 1;
+		size_t length = escape_one(form, in + pos, size - pos, &used);
+		if (length >= out_size - filled)
+			break;
+		memcpy(out + filled, form, length);
+		filled += length;
+		pos += used;
+	}
+	out[filled] = '\0';
+}
+
+/* Texts hold names and replies from outside: whatever is not printable is replaced here at the latest. */
+static void tidy(char *text)
+{
+	for (char *p = text; *p != '\0'; p++) {
+		unsigned char c = (unsigned char)*p;
+		if (c < 0x20 || c == 0x7f)
+			*p = '?';
+	}
+}
+
+static void set(struct bm_error *err, enum bm_code code, const char *id)
+{
+	*err = (struct bm_error){.code = code};
+	snprintf(err->id, sizeof err->id, "%s", id);
+}
+
+enum bm_code bm_error_set(struct bm_error *err, enum bm_code code, const char *id, const char *fmt, ...)
+{
+	if (err == NULL)
+		return code;
+	char text[BM_ERROR_TEXT_MAX];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	set(err, code, id);
+	memcpy(err->text, text, sizeof text);
+	tidy(err->text);
+	return code;
+}
+
+enum bm_code bm_error_set_errno(
+	struct bm_error *err, enum bm_code code, const char *id, int system_errno, const char *fmt, ...)
+{
+	if (err == NULL)
+		return code;
+	char text[BM_ERROR_TEXT_MAX];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	set(err, code, id);
+	err->system_errno = system_errno;
+	size_t length = strlen(text);
+	memcpy(err->text, text, length + 1);
+	snprintf(err->text + length, sizeof err->text - length, ": %s", strerror(system_errno));
+	tidy(err->text);
+	return code;
+}
+
+enum bm_code bm_error_nomem(struct bm_error *err)
+{
+	return bm_error_set(err, BM_E_NOMEM, "", "out of memory");
+}

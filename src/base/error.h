@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Filling a struct bm_error: one line, control octets escaped, cut to fit. */
+#ifndef BM_BASE_ERROR_H
+#define BM_BASE_ERROR_H
+
+#include "bulkmail/errors.h"
+
+#include <stddef.h>
+
+/*
+ * Sets code, id ("" for none) and text and zeroes the rest; returns code, so that
+ * a function can end with it. err may be NULL.
+ */
+enum bm_code bm_error_set(struct bm_error *err, enum bm_code code, const char *id, const char *fmt, ...)
+	BM_PRINTF(4, 5);
+
+/* The same with the system's errno and its text behind the line. */
+enum bm_code bm_error_set_errno(
+	struct bm_error *err, enum bm_code code, const char *id, int system_errno, const char *fmt, ...) BM_PRINTF(5, 6);
+
+/* "out of memory"; returns BM_E_NOMEM. */
+enum bm_code bm_error_nomem(struct bm_error *err);
+
+/*
+ * Octets from outside (a server, a file) as one printable line in out, which is
+ * always NUL-terminated: CR, LF and other controls, DEL and octets that are not
+ * valid UTF-8 become \xHH, a backslash becomes \\. Cut when it does not fit.
+ */
+void bm_escape(char *out, size_t out_size, const void *data, size_t size);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replies of an SMTP server (RFC 5321, 4.2; RFC 2034), parsed from octets however they
+ * are cut. A multi-line reply is one reply; all its lines carry the same code. A line may
+ * end in a lone LF (it is only tolerated when read). Limits: BM_REPLY_LINE_MAX octets a line,
+ * BM_REPLY_LINES_MAX lines, BM_REPLY_SIZE_MAX octets.
+ */
+#ifndef BM_SMTP_REPLY_H
+#define BM_SMTP_REPLY_H
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "bulkmail/errors.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define BM_REPLY_LINE_MAX 2048
+#define BM_REPLY_LINES_MAX 100
+#define BM_REPLY_SIZE_MAX 65536
+
+/* One whole reply. Spans are valid until the parser is fed or reset. */
+struct bm_reply {
+	int code;           /* 200 to 599 */
+	char enhanced[12];  /* "2.1.5", "" without one or when its class is not the code's */
+	struct bm_span raw; /* as received, line ends included */
+	size_t lines;
+};
+
+struct bm_reply_parser {
+	struct bm_buf raw;
+	size_t line_start;
+	size_t lines;
+	int code;
+	bool complete;
+	const char *fault; /* why it does not parse, NULL so far */
+};
+
+void bm_reply_parser_init(struct bm_reply_parser *parser);
+void bm_reply_parser_deinit(struct bm_reply_parser *parser);
+
+/*
+ * Takes octets up to the end of one reply and puts in *used how many. BM_OK: look at
+ * complete. BM_E_PROTOCOL: what came is no reply (fault says why) and stays so until a reset.
+ */
+enum bm_code bm_reply_parser_feed(
+	struct bm_reply_parser *parser, const void *data, size_t size, size_t *used) BM_MUST_CHECK;
+
+/* True and *reply filled when a whole reply is there. */
+bool bm_reply_parser_view(const struct bm_reply_parser *parser, struct bm_reply *reply);
+
+/* Forgets the reply and makes ready for the next. */
+void bm_reply_parser_reset(struct bm_reply_parser *parser);
+
+/* True when part of a reply is there. */
+bool bm_reply_parser_busy(const struct bm_reply_parser *parser);
+
+/* The text of line index (0-based) without code, separator and line end; empty beyond the last. */
+struct bm_span bm_reply_line(const struct bm_reply *reply, size_t index);
+
+/*
+ * The whole text as one printable line without codes and without the enhanced code, lines joined by a
+ * blank, controls escaped (bm_escape), cut to fit, NUL-terminated.
+ */
+void bm_reply_text(const struct bm_reply *reply, char *out, size_t out_size);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The SMTP client as a machine without I/O and without a clock: octets and time go in,
+ * octets and events come out. It owns one session over one connection (RFC 5321), with
+ * PIPELINING (RFC 2920), SIZE (RFC 1870), 8BITMIME (RFC 6152) and enhanced codes (RFC 2034).
+ *
+ * Times are milliseconds of any monotonic clock, passed by the caller. The machine never
+ * calls back: it queues events, to be fetched by bm_smtp_next_event until there are none.
+ *
+ * Invariants: replies are matched to commands by count alone, in a FIFO of expected
+ * replies. Every recipient submitted gets exactly one BM_SMTP_RECIPIENT event and then every
+ * transaction one BM_SMTP_TRANSACTION event, also when the session ends. `accepted` is
+ * said only after the positive reply to the end of data; once the last octet of the end of data was
+ * sent (bm_smtp_sent) and no reply came, its recipients are in doubt, never anything else.
+ * Nothing follows BM_SMTP_CLOSED.
+ */
+#ifndef BM_SMTP_SMTP_H
+#define BM_SMTP_SMTP_H
+
+#include "base/span.h"
+#include "bulkmail/errors.h"
+#include "smtp/reply.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BM_SMTP_NEVER UINT64_MAX
+
+struct bm_smtp;
+
+enum bm_smtp_pipelining {
+	BM_SMTP_PIPELINING_OFF,      /* one command at a time */
+	BM_SMTP_PIPELINING_ENVELOPE, /* RSET?, MAIL, RCPT…, DATA as one group when the server offers PIPELINING */
+};
+
+/*
+ * What a reply is expected for: X(name, time-out in ms (RFC 5321, 4.5.3.2; QUIT is ours), what to call it).
+ * BODY is no command: it is the phase of writing content, per block.
+ */
+#define BM_SMTP_COMMANDS(X)                                                                                            \
+	X(GREETING, 300000, "greeting")                                                                                    \
+	X(EHLO, 300000, "EHLO")                                                                                            \
+	X(HELO, 300000, "HELO")                                                                                            \
+	X(MAIL, 300000, "MAIL")                                                                                            \
+	X(RCPT, 300000, "RCPT")                                                                                            \
+	X(DATA, 120000, "DATA")                                                                                            \
+	X(BODY, 180000, "content")                                                                                         \
+	X(END_OF_DATA, 600000, "end of data")                                                                              \
+	X(RSET, 300000, "RSET")                                                                                            \
+	X(TALK, 300000, "command")                                                                                         \
+	X(QUIT, 2000, "QUIT")
+
+enum bm_smtp_command {
+#define BM_SMTP_COMMAND_ENUM(name, timeout_ms, text) BM_SMTP_##name,
+	BM_SMTP_COMMANDS(BM_SMTP_COMMAND_ENUM)
+#undef BM_SMTP_COMMAND_ENUM
+};
+
+/* "RCPT", "end of data" … Never NULL. */
+const char *bm_smtp_command_name(enum bm_smtp_command command);
+
+struct bm_smtp_options {
+	size_t size;
+	const char *domain;  /* argument of EHLO and HELO; copied; no control octets */
+	uint64_t timeout_ms; /* over every phase; 0: the table's, QUIT keeps its own */
+	enum bm_smtp_pipelining pipelining;
+};
+
+#define BM_SMTP_OPTIONS_INIT                                                                                           \
+	{                                                                                                                  \
+		.size = sizeof(struct bm_smtp_options), .pipelining = BM_SMTP_PIPELINING_ENVELOPE                              \
+	}
+
+/*
+ * One transaction. Everything in it is borrowed and must stay as it is until its BM_SMTP_TRANSACTION
+ * event was fetched.
+ */
+struct bm_smtp_transaction {
+	uint64_t id;                      /* the caller's, handed back in events */
+	struct bm_span sender;            /* empty: the null reverse-path */
+	const struct bm_span *recipients; /* addr-specs */
+	size_t recipient_count;           /* at least 1 */
+	const struct bm_span *content;    /* wire form: CR LF only, dot-stuffed, ends in CR LF or is empty */
+	size_t content_count;
+	uint64_t size_bytes; /* for SIZE: without stuffing and terminator */
+	bool eight_bit;      /* BODY=8BITMIME */
+};
+
+/* What became of one recipient within one transaction. */
+enum bm_smtp_disposition {
+	BM_SMTP_ACCEPTED, /* the message is the server's */
+	BM_SMTP_REFUSED,  /* 5yz to MAIL, its RCPT, DATA or the end of data */
+	BM_SMTP_DEFERRED, /* 4yz to one of these */
+	BM_SMTP_CROWDED,  /* 452 or 552 to its RCPT while others were taken: send at once in another transaction */
+	BM_SMTP_PUT_BACK, /* untried: the session ended before it, or its RCPT was not reached */
+	BM_SMTP_IN_DOUBT, /* end of data was sent and no reply was read */
+};
+
+/* Why a session is over. */
+enum bm_smtp_end {
+	BM_SMTP_END_QUIT,        /* we said QUIT */
+	BM_SMTP_END_GREETING,    /* the greeting was 4yz or 5yz */
+	BM_SMTP_END_HELO,        /* EHLO got 4yz, or HELO 4yz or 5yz */
+	BM_SMTP_END_421,         /* 421, to whatever or to nothing */
+	BM_SMTP_END_OUT_OF_STEP, /* a reply that does not parse, too many, or of the wrong class (design, 3) */
+	BM_SMTP_END_TIMEOUT,     /* a phase deadline passed */
+	BM_SMTP_END_LOST,        /* the peer closed or the connection broke */
+	BM_SMTP_END_RSET,        /* RSET was refused */
+	BM_SMTP_END_NOMEM,       /* no memory to go on */
+};
+
+enum bm_smtp_event_kind {
+	BM_SMTP_SAID,  /* a command, or content, was put into the output */
+	BM_SMTP_REPLY, /* a reply was matched to a command */
+	BM_SMTP_READY, /* greeted; capabilities are known; idle */
+	BM_SMTP_RECIPIENT,
+	BM_SMTP_TRANSACTION, /* every recipient of it has had its event; idle again unless CLOSED follows */
+	BM_SMTP_CLOSED,      /* last event; close the connection */
+};
+
+/* Spans and reply are valid until the next call of bm_smtp_next_event or any other verb. */
+struct bm_smtp_event {
+	enum bm_smtp_event_kind kind;
+	enum bm_smtp_command command;         /* SAID, REPLY; CLOSED: what was being waited for */
+	struct bm_span said;                  /* SAID: the command without CR LF; of content the first 64 octets */
+	size_t said_size;                     /* SAID: size of all that is said, may exceed said.size */
+	struct bm_reply reply;                /* REPLY; RECIPIENT and CLOSED when a reply decided, else code is 0 */
+	uint64_t id;                          /* RECIPIENT, TRANSACTION */
+	size_t recipient;                     /* RECIPIENT: index */
+	enum bm_smtp_disposition disposition; /* RECIPIENT */
+	bool answered;                        /* RECIPIENT: a reply about it (or its transaction) was read */
+	enum bm_smtp_end end;                 /* CLOSED */
+	const char *reason; /* CLOSED: one line for people; RECIPIENT: why, when no reply decided, else NULL */
+};
+
+/* A machine that waits for the greeting from now on. BM_E_USAGE for a domain that is empty or has controls. */
+enum bm_code bm_smtp_new(
+	struct bm_smtp **out, const struct bm_smtp_options *options, uint64_t now_ms, struct bm_error *err) BM_MUST_CHECK;
+void bm_smtp_free(struct bm_smtp *smtp);
+
+/* Octets from the peer. Never fails: what is wrong becomes events. */
+void bm_smtp_feed(struct bm_smtp *smtp, const void *data, size_t size, uint64_t now_ms);
+
+/* The peer closed its side, or reading or writing failed. reason is a static string. */
+void bm_smtp_lost(struct bm_smtp *smtp, const char *reason, uint64_t now_ms);
+
+/*
+ * Puts up to max spans of what is to be written next into spans and returns how many; 0: nothing
+ * now. Valid until the next call of another verb. Bounded: at most 64 KiB of commands, content as borrowed.
+ */
+size_t bm_smtp_output(struct bm_smtp *smtp, struct bm_span *spans, size_t max);
+
+/* The first size octets of the output were handed to the system. */
+void bm_smtp_sent(struct bm_smtp *smtp, size_t size, uint64_t now_ms);
+
+/* True and *event filled; false when there is none. */
+bool bm_smtp_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event);
+
+/* When bm_smtp_tick must be called at the latest; BM_SMTP_NEVER without a deadline. */
+uint64_t bm_smtp_deadline(const struct bm_smtp *smtp);
+void bm_smtp_tick(struct bm_smtp *smtp, uint64_t now_ms);
+
+/* Ready for submit, talk, rset, quit: greeted, nothing under way, not closed. */
+bool bm_smtp_idle(const struct bm_smtp *smtp);
+
+/*
+ * Takes a transaction. BM_E_USAGE when not idle; BM_E_ADDRESS when sender or a recipient holds a control octet
+ * or is too long for a command; BM_E_MESSAGE when the content does not end in CR LF. An 8-bit content for a
+ * server without 8BITMIME is BM_E_UNSUPPORTED. On an error nothing was taken. A message above the server's
+ * SIZE is taken and its recipients are refused at once with code 552 and 5.3.4 (RFC 1870, 6.1), no command being said.
+ */
+enum bm_code bm_smtp_submit(struct bm_smtp *smtp, const struct bm_smtp_transaction *transaction, uint64_t now_ms,
+	struct bm_error *err) BM_MUST_CHECK;
+
+/*
+ * Says one command as it is given, without CR LF (copied). After a REPLY of 354 to a talk, the next talk is
+ * content: CR LF line ends, its last line a lone dot. BM_E_USAGE when not idle, empty, with control octets, or content
+ * without its end.
+ */
+enum bm_code bm_smtp_talk(
+	struct bm_smtp *smtp, struct bm_span text, uint64_t now_ms, struct bm_error *err) BM_MUST_CHECK;
+
+/* Says QUIT when idle (nothing otherwise, BM_E_USAGE); CLOSED follows within the time-out whatever comes. */
+enum bm_code bm_smtp_quit(struct bm_smtp *smtp, uint64_t now_ms, struct bm_error *err) BM_MUST_CHECK;
+
+/* What EHLO listed. */
+struct bm_smtp_capabilities {
+	bool esmtp; /* EHLO was accepted */
+	bool pipelining;
+	bool eight_bit_mime;
+	bool enhanced_status_codes;
+	bool chunking;
+	bool size;         /* SIZE was listed */
+	uint64_t size_max; /* octets, 0 = not stated */
+	bool starttls;
+	bool smtputf8;
+	bool dsn;
+};
+
+/* Owned by the machine; all false before READY and after CLOSED. */
+const struct bm_smtp_capabilities *bm_smtp_capabilities(const struct bm_smtp *smtp);
+
+/* Line index of the EHLO reply after the first, as received without code ("SIZE 1000"); empty beyond the last. */
+struct bm_span bm_smtp_keyword(const struct bm_smtp *smtp, size_t index);
+
+#endif
