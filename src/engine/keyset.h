@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A set of address keys that keeps 16 octets of each: a keyed 128-bit hash (SipHash-2-4-128 by
+ * Aumasson and Bernstein). With a random key two different addresses of a billion are taken for one
+ * with a probability below 10^-20, and nobody can make up a list that collides.
+ */
+#ifndef BM_ENGINE_KEYSET_H
+#define BM_ENGINE_KEYSET_H
+
+#include "bulkmail/errors.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bm_keyset_entry {
+	uint64_t low;
+	uint64_t high;
+};
+
+struct bm_keyset {
+	struct bm_keyset_entry *entries; /* both words 0: free */
+	size_t capacity;                 /* a power of 2, or 0 */
+	size_t count;
+	uint64_t key[2];
+};
+
+void bm_keyset_init(struct bm_keyset *set, const uint64_t key[2]);
+void bm_keyset_deinit(struct bm_keyset *set);
+
+/* *added is false when it was there already. */
+enum bm_code bm_keyset_add(struct bm_keyset *set, const void *data, size_t size, bool *added) BM_MUST_CHECK;
+bool bm_keyset_has(const struct bm_keyset *set, const void *data, size_t size);
+
+/* The hash itself, for its test vectors. */
+struct bm_keyset_entry bm_siphash128(const uint64_t key[2], const void *data, size_t size);
+
+#endif
