@@ -8,6 +8,7 @@
 #include "bulkmail/errors.h"
 #include "bulkmail/log.h"
 #include "bulkmail/message.h"
+#include "bulkmail/outcomes.h"
 #include "bulkmail/recipients.h"
 #include "bulkmail/server.h"
 #include "bulkmail/sink.h"

@@ -114,6 +114,13 @@ BM_API enum bm_code bm_campaign_new(struct bm_campaign **out, const struct bm_ca
 BM_API enum bm_code bm_campaign_run(struct bm_campaign *campaign, struct bm_error *err) BM_MUST_CHECK;
 
 /*
+ * The same without a connection: the list is read, and every server counts what it would get if it accepted all
+ * (bm_campaign_server_report). No outcome is given to the callback or the logs. Instead of
+ * bm_campaign_run, once.
+ */
+BM_API enum bm_code bm_campaign_rehearse(struct bm_campaign *campaign, struct bm_error *err) BM_MUST_CHECK;
+
+/*
  * Asks a running campaign to stop; may be called from a signal handler or another thread.
  * The first call: no new envelope, the running one finishes. The second: at once.
  */

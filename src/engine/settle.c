@@ -259,6 +259,7 @@ static enum bm_code follow_up(struct bm_run *run, enum bm_code code, const struc
 		run->current = SIZE_MAX;
 		return BM_OK;
 	case BM_E_CLOSED:
+	case BM_E_CONNECT:
 		end_session(run, why);
 		return BM_OK;
 	case BM_E_NOMEM:
@@ -269,7 +270,6 @@ static enum bm_code follow_up(struct bm_run *run, enum bm_code code, const struc
 	case BM_E_LIST:
 	case BM_E_MESSAGE:
 	case BM_E_ADDRESS:
-	case BM_E_CONNECT:
 	case BM_E_TIMEOUT:
 	case BM_E_PROTOCOL:
 	case BM_E_TEMPORARY:

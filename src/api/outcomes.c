@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* Outcomes and report as JSON. Octets that are no UTF-8 are shown escaped (\xHH): a line is always valid JSON. */
+#include "bulkmail/outcomes.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ADDRESS_SHOWN_MAX 2048
+
+struct bm_outcomes {
+	FILE *file;
+	bool ours; /* not standard output */
+};
+
+static FILE *create(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return NULL;
+	FILE *file = fdopen(fd, "w");
+	if (file == NULL)
+		close(fd);
+	return file;
+}
+
+enum bm_code bm_outcomes_open(struct bm_outcomes **out, const char *path, struct bm_error *err)
+{
+	*out = NULL;
+	struct bm_outcomes *outcomes = calloc(1, sizeof *outcomes);
+	if (outcomes == NULL)
+		return bm_error_nomem(err);
+	outcomes->ours = strcmp(path, "-") != 0;
+	outcomes->file = outcomes->ours ? create(path) : stdout;
+	if (outcomes->file == NULL) {
+		int error = errno;
+		free(outcomes);
+		return bm_error_set_errno(err, BM_E_IO, "MB702", error, "cannot write %s", path);
+	}
+	*out = outcomes;
+	return BM_OK;
+}
+
+/* Milliseconds since 1970 as RFC 3339 has them. */
+static void format_time(char out[40], uint64_t at_ms)
+{
+	time_t seconds = (time_t)(at_ms / 1000);
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	size_t length = strftime(out, 40, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + length, 40 - length, ".%03uZ", (unsigned)(at_ms % 1000));
+}
+
+static json_t *octets(const char *data, size_t size)
+{
+	char shown[ADDRESS_SHOWN_MAX];
+
+	if (bm_utf8_valid((const unsigned char *)data, size))
+		return json_stringn(data, size);
+	bm_escape(shown, sizeof shown, data, size);
+	return json_string(shown);
+}
+
+static json_t *outcome_json(const struct bm_outcome *outcome)
+{
+	char at[40];
+	json_t *json = json_object();
+
+	format_time(at, outcome->at_ms);
+	json_object_set_new(json, "seq", json_integer((json_int_t)outcome->seq));
+	json_object_set_new(json, "address", octets(outcome->address, outcome->address_size));
+	json_object_set_new(json, "outcome", json_string(bm_outcome_name(outcome->kind)));
+	json_object_set_new(json, "code", json_integer(outcome->code));
+	json_object_set_new(json, "enhanced", json_string(outcome->enhanced));
+	json_object_set_new(json, "text", octets(outcome->text, strlen(outcome->text)));
+	json_object_set_new(json, "server", octets(outcome->server, strlen(outcome->server)));
+	json_object_set_new(json, "attempts", json_integer((json_int_t)outcome->attempts));
+	json_object_set_new(json, "at", json_string(at));
+	return json;
+}
+
+enum bm_code bm_outcomes_write(struct bm_outcomes *outcomes, const struct bm_outcome *outcome, struct bm_error *err)
+{
+	json_t *json = outcome_json(outcome);
+
+	/* Nine members, always: anything less means that memory ran out. */
+	bool whole = json_object_size(json) == 9;
+	bool written = whole && json_dumpf(json, outcomes->file, JSON_COMPACT) == 0 && fputc('\n', outcomes->file) != EOF;
+	int error = errno;
+	json_decref(json);
+	if (!whole)
+		return bm_error_nomem(err);
+	return written ? BM_OK : bm_error_set_errno(err, BM_E_IO, "MBO005", error, "cannot write the outcomes");
+}
+
+enum bm_code bm_outcomes_flush(struct bm_outcomes *outcomes, struct bm_error *err)
+{
+	if (fflush(outcomes->file) == 0)
+		return BM_OK;
+	return bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write the outcomes");
+}
+
+void bm_outcomes_free(struct bm_outcomes *outcomes)
+{
+	if (outcomes == NULL)
+		return;
+	if (outcomes->ours)
+		fclose(outcomes->file);
+	free(outcomes);
+}
+
+static json_t *replies_json(const struct bm_campaign *campaign, size_t index)
+{
+	json_t *replies = json_object();
+
+	for (int code = 200; code < 600; code++) {
+		char name[16];
+		uint64_t count = bm_campaign_server_replies(campaign, index, code);
+		snprintf(name, sizeof name, "%d", code);
+		if (count > 0)
+			json_object_set_new(replies, name, json_integer((json_int_t)count));
+	}
+	return replies;
+}
+
+static json_t *server_json(const struct bm_campaign *campaign, size_t index)
+{
+	struct bm_server_report report = bm_campaign_server_report(campaign, index);
+	json_t *json = json_object();
+
+	json_object_set_new(json, "server", octets(report.server, strlen(report.server)));
+	json_object_set_new(json, "connections", json_integer((json_int_t)report.connections));
+	json_object_set_new(json, "transactions", json_integer((json_int_t)report.transactions));
+	json_object_set_new(json, "messages", json_integer((json_int_t)report.messages));
+	json_object_set_new(json, "replies", replies_json(campaign, index));
+	return json;
+}
+
+static json_t *report_json(const struct bm_campaign *campaign, const char *state)
+{
+	struct bm_progress progress = bm_campaign_progress(campaign);
+	json_t *json = json_object();
+	json_t *servers = json_array();
+
+	json_object_set_new(json, "state", octets(state, strlen(state)));
+	json_object_set_new(json, "list_complete", json_boolean(bm_campaign_list_complete(campaign)));
+	json_object_set_new(json, "recipients", json_integer((json_int_t)progress.records));
+	for (int kind = 0; kind < BM_OUTCOME_KINDS; kind++)
+		json_object_set_new(
+			json, bm_outcome_name((enum bm_outcome_kind)kind), json_integer((json_int_t)progress.outcomes[kind]));
+	json_object_set_new(json, "transactions", json_integer((json_int_t)progress.transactions));
+	json_object_set_new(json, "seconds", json_real((double)progress.elapsed_ms / 1000.0));
+	for (size_t i = 0; i < bm_campaign_server_count(campaign); i++)
+		json_array_append_new(servers, server_json(campaign, i));
+	json_object_set_new(json, "servers", servers);
+	return json;
+}
+
+static enum bm_code dump(json_t *json, FILE *file, const char *path, struct bm_error *err)
+{
+	bool written = json_dumpf(json, file, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 && fputc('\n', file) != EOF &&
+				   fflush(file) == 0;
+	return written ? BM_OK : bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write %s", path);
+}
+
+/* Beside the file first, then in its place: a report is whole or not there. */
+static enum bm_code replace(json_t *json, const char *path, struct bm_error *err)
+{
+	char beside[4096];
+
+	int length = snprintf(beside, sizeof beside, "%s.new", path);
+	if (length < 0 || (size_t)length >= sizeof beside)
+		return bm_error_set(err, BM_E_IO, "MB702", "the path %s is too long", path);
+	FILE *file = create(beside);
+	if (file == NULL)
+		return bm_error_set_errno(err, BM_E_IO, "MB702", errno, "cannot write %s", beside);
+	enum bm_code code = dump(json, file, beside, err);
+	if (fclose(file) != 0 && code == BM_OK)
+		code = bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write %s", beside);
+	if (code == BM_OK && rename(beside, path) != 0)
+		code = bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write %s", path);
+	return code;
+}
+
+/* A device or pipe cannot be replaced by a file. */
+static bool is_special(const char *path)
+{
+	struct stat status;
+	return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+static enum bm_code write_special(json_t *json, const char *path, struct bm_error *err)
+{
+	FILE *file = create(path);
+	if (file == NULL)
+		return bm_error_set_errno(err, BM_E_IO, "MB702", errno, "cannot write %s", path);
+	enum bm_code code = dump(json, file, path, err);
+	fclose(file);
+	return code;
+}
+
+enum bm_code bm_report_write(
+	const struct bm_campaign *campaign, const char *state, const char *path, struct bm_error *err)
+{
+	enum bm_code code;
+
+	json_t *json = report_json(campaign, state);
+	if (json == NULL)
+		return bm_error_nomem(err);
+	if (strcmp(path, "-") == 0)
+		code = dump(json, stdout, "standard output", err);
+	else
+		code = is_special(path) ? write_special(json, path, err) : replace(json, path, err);
+	json_decref(json);
+	return code;
+}

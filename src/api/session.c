@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/* A server's connection: connect, talk, disconnect, and the log of it. The protocol itself is smtp/'s. */
+#include "api/server.h"
+#include "base/error.h"
+#include "net/clock.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CONVERSATION_SAID_MAX 50
+#define CONNECT_TIMEOUT_MS 30000
+
+struct bm_driver bm_server_driver(struct bm_server *server)
+{
+	struct bm_driver driver = {
+		.smtp = server->smtp,
+		.stream = server->stream,
+		.waker = server->waker,
+		.patience = server->patience,
+		.pulse = server->pulse,
+		.pulse_user = server->pulse_user,
+	};
+	return driver;
+}
+
+enum bm_code bm_log_error(struct bm_log *log, const struct bm_error *err)
+{
+	char line[BM_ERROR_TEXT_MAX + BM_ERROR_ID_MAX + 1];
+
+	if (log == NULL)
+		return BM_OK;
+	int size = snprintf(line, sizeof line, "%s%s%s", err->id, err->id[0] == '\0' ? "" : " ", err->text);
+	enum bm_code code = bm_log_write(log, line, (size_t)size, NULL);
+	return code == BM_OK ? bm_log_flush(log, NULL) : code;
+}
+
+void bm_server_complain(struct bm_server *server, const struct bm_error *err)
+{
+	/* A log that cannot be written must not stop the talk. */
+	enum bm_code code = bm_log_error(server->errfile, err);
+	(void)code;
+}
+
+static void converse(struct bm_server *server, const char *mark, struct bm_span text, bool cut)
+{
+	char line[2 * BM_REPLY_LINE_MAX];
+	char shown[2 * BM_REPLY_LINE_MAX - 64];
+
+	bm_escape(shown, sizeof shown, text.data, text.size);
+	int size = snprintf(line, sizeof line, "%s %s%s", mark, shown, cut ? " ... (cut)" : "");
+	enum bm_code code = bm_log_write(server->conversation, line, (size_t)size, NULL);
+	if (code == BM_OK)
+		code = bm_log_flush(server->conversation, NULL);
+	(void)code;
+}
+
+static void converse_said(struct bm_server *server, const struct bm_smtp_event *event)
+{
+	struct bm_span said = event->said;
+
+	if (said.size > CONVERSATION_SAID_MAX)
+		said.size = CONVERSATION_SAID_MAX;
+	converse(server, ">", said, event->said_size > said.size);
+}
+
+static void converse_reply(struct bm_server *server, const struct bm_reply *reply)
+{
+	struct bm_span rest = reply->raw;
+
+	while (rest.size > 0) {
+		const unsigned char *end = memchr(rest.data, '\n', rest.size);
+		size_t size = end == NULL ? rest.size : (size_t)(end - rest.data) + 1;
+		converse(server, "<", bm_span_trim(bm_span_make(rest.data, size)), false);
+		rest = bm_span_make(rest.data + size, rest.size - size);
+	}
+}
+
+void bm_server_note(struct bm_server *server, const struct bm_smtp_event *event)
+{
+	if (event->kind == BM_SMTP_REPLY) {
+		if (event->reply.code >= 400)
+			server->errors++;
+		if (event->reply.code < BM_REPLY_CODES)
+			server->replies[event->reply.code]++;
+	}
+	if (server->conversation == NULL)
+		return;
+	if (event->kind == BM_SMTP_SAID)
+		converse_said(server, event);
+	else if (event->kind == BM_SMTP_REPLY)
+		converse_reply(server, &event->reply);
+}
+
+void bm_server_drop(struct bm_server *server)
+{
+	bm_smtp_free(server->smtp);
+	bm_stream_free(server->stream);
+	server->smtp = NULL;
+	server->stream = NULL;
+	server->errors = 0;
+	server->keyword_count = 0;
+	bm_buf_clear(&server->keywords);
+}
+
+/* The reply's text behind what is said about it, "" without a reply. */
+static void reply_suffix(const struct bm_smtp_event *event, char *out, size_t size)
+{
+	char text[256];
+
+	out[0] = '\0';
+	if (event->reply.code == 0)
+		return;
+	bm_reply_text(&event->reply, text, sizeof text);
+	snprintf(out, size, ": %d %s", event->reply.code, text);
+}
+
+static enum bm_code end_code(enum bm_smtp_end end)
+{
+	switch (end) {
+	case BM_SMTP_END_TIMEOUT:
+		return BM_E_TIMEOUT;
+	case BM_SMTP_END_OUT_OF_STEP:
+		return BM_E_PROTOCOL;
+	case BM_SMTP_END_NOMEM:
+		return BM_E_NOMEM;
+	case BM_SMTP_END_QUIT:
+	case BM_SMTP_END_GREETING:
+	case BM_SMTP_END_HELO:
+	case BM_SMTP_END_421:
+	case BM_SMTP_END_LOST:
+	case BM_SMTP_END_RSET:
+		break;
+	}
+	return BM_E_CLOSED;
+}
+
+static enum bm_code set_end_error(
+	const struct bm_server *server, const struct bm_smtp_event *event, const char *id, struct bm_error *err)
+{
+	char suffix[300];
+
+	reply_suffix(event, suffix, sizeof suffix);
+	enum bm_code code = bm_error_set(err, end_code(event->end), id, "%s: %s (at %s)%s", server->name,
+		event->reason == NULL ? "the connection ended" : event->reason, bm_smtp_command_name(event->command), suffix);
+	if (err != NULL)
+		err->smtp_status = event->reply.code;
+	return code;
+}
+
+enum bm_code bm_server_end_error(
+	const struct bm_server *server, const struct bm_smtp_event *event, struct bm_error *err)
+{
+	const char *id = "MBS009";
+
+	if (event->end == BM_SMTP_END_TIMEOUT)
+		id = "MBS014";
+	else if (event->end == BM_SMTP_END_LOST && event->unsent)
+		id = "MBS007";
+	return set_end_error(server, event, id, err);
+}
+
+static const char *connect_id(const struct bm_smtp_event *event)
+{
+	if (event->end == BM_SMTP_END_TIMEOUT)
+		return "MBS015";
+	if (event->command == BM_SMTP_GREETING)
+		return "MBS004";
+	return event->command == BM_SMTP_HELO ? "MBS005" : "MBS011";
+}
+
+static enum bm_code keep_keywords(struct bm_server *server)
+{
+	struct bm_span keyword = bm_smtp_keyword(server->smtp, 0);
+
+	while (keyword.size > 0) {
+		enum bm_code code = bm_buf_append_span(&server->keywords, keyword);
+		if (code == BM_OK)
+			code = bm_buf_append_char(&server->keywords, '\0');
+		if (code != BM_OK)
+			return code;
+		keyword = bm_smtp_keyword(server->smtp, ++server->keyword_count);
+	}
+	return BM_OK;
+}
+
+const char *bm_server_capability(const struct bm_server *server, size_t index)
+{
+	const char *keyword = (const char *)server->keywords.data;
+
+	if (index >= server->keyword_count)
+		return NULL;
+	for (size_t i = 0; i < index; i++)
+		keyword += strlen(keyword) + 1;
+	return keyword;
+}
+
+static void complain_about_ehlo(struct bm_server *server, const struct bm_smtp_event *event)
+{
+	char text[256];
+	struct bm_error err;
+
+	if (event->kind != BM_SMTP_REPLY || event->command != BM_SMTP_EHLO || event->reply.code < 500)
+		return;
+	bm_reply_text(&event->reply, text, sizeof text);
+	bm_error_set(
+		&err, BM_E_REFUSED, "MBS016", "%s refused EHLO, trying HELO: %d %s", server->name, event->reply.code, text);
+	bm_server_complain(server, &err);
+}
+
+/* Drives the machine until it is greeted. */
+static enum bm_code greet(struct bm_server *server, struct bm_error *err)
+{
+	struct bm_driver driver = bm_server_driver(server);
+	struct bm_smtp_event event;
+
+	for (;;) {
+		if (bm_driver_next(&driver, &event) != BM_OK)
+			return bm_error_set(err, BM_E_STOPPED, "", "%s: stopped while greeting", server->name);
+		bm_server_note(server, &event);
+		complain_about_ehlo(server, &event);
+		if (event.kind == BM_SMTP_READY)
+			return keep_keywords(server);
+		if (event.kind == BM_SMTP_CLOSED)
+			return set_end_error(server, &event, connect_id(&event), err);
+	}
+}
+
+static enum bm_code open_stream(struct bm_server *server, struct bm_error *err)
+{
+	const struct bm_server_options *options = &server->options;
+
+	if (options->dummy_file != NULL)
+		return bm_stream_open_dummy(&server->stream, options->dummy_file, err);
+	if (options->smtp == NULL)
+		return bm_error_set(err, BM_E_CONNECT, "MBS003", "no Smtp: the server has no address to connect to");
+	struct bm_tcp_options tcp = {
+		.host = options->smtp,
+		.port = (uint16_t)(options->port == 0 ? 25 : options->port),
+		.source_address = options->source_address,
+		.tries = (unsigned)options->tries,
+		.timeout_ms = options->time_out == 0 ? CONNECT_TIMEOUT_MS : options->time_out * 1000,
+		.waker = server->waker,
+	};
+	return bm_stream_open_tcp(&server->stream, &tcp, err);
+}
+
+static enum bm_code start(struct bm_server *server, struct bm_error *err)
+{
+	const struct bm_server_options *options = &server->options;
+	struct bm_smtp_options smtp = BM_SMTP_OPTIONS_INIT;
+
+	enum bm_code code = open_stream(server, err);
+	if (code != BM_OK)
+		return code;
+	smtp.domain = options->domain == NULL ? "localhost" : options->domain;
+	smtp.timeout_ms = options->time_out * 1000;
+	if (options->pipelining != NULL && strcmp(options->pipelining, "off") == 0)
+		smtp.pipelining = BM_SMTP_PIPELINING_OFF;
+	code = bm_smtp_new(&server->smtp, &smtp, bm_clock_monotonic_ms(), err);
+	return code == BM_OK ? greet(server, err) : code;
+}
+
+/* What the manual asks for before a socket is opened; a DummyServer needs none of it. */
+enum bm_code bm_server_check_worth(struct bm_server *server, struct bm_error *err)
+{
+	bool real = server->options.dummy_file == NULL;
+
+	if (real && server->options.tries == 0) {
+		server->policy.worthless = true;
+		return bm_error_set(err, BM_E_WORTHLESS, "MBS017", "%s: cannot connect: Tries is not set", server->name);
+	}
+	if (real && server->options.domain == NULL) {
+		server->policy.worthless = true;
+		return bm_error_set(err, BM_E_WORTHLESS, "MBS010", "%s: cannot say EHLO: Domain is not set", server->name);
+	}
+	if (server->policy.worthless)
+		return bm_error_set(err, BM_E_WORTHLESS, "MBS001", "%s: cannot connect: the server is worthless", server->name);
+	return BM_OK;
+}
+
+enum bm_code bm_server_connect(struct bm_server *server, struct bm_error *err)
+{
+	if (bm_server_connected(server))
+		return BM_OK;
+	enum bm_code code = bm_server_check_worth(server, err);
+	if (code != BM_OK)
+		return code;
+	code = start(server, err);
+	if (code == BM_OK) {
+		bm_policy_connected(&server->policy);
+		server->connections++;
+		return BM_OK;
+	}
+	bm_server_drop(server);
+	if (code != BM_E_STOPPED)
+		bm_policy_connect_failed(&server->policy, &server->options);
+	return code;
+}
+
+/* Says QUIT and waits, bounded by its own short time-out, for the end. */
+static void say_quit(struct bm_server *server)
+{
+	struct bm_driver driver = bm_server_driver(server);
+	struct bm_smtp_event event = {.kind = BM_SMTP_READY};
+
+	if (bm_smtp_quit(server->smtp, bm_clock_monotonic_ms(), NULL) != BM_OK)
+		return;
+	while (event.kind != BM_SMTP_CLOSED && bm_driver_next(&driver, &event) == BM_OK)
+		bm_server_note(server, &event);
+}
+
+/* One talk, to its reply or its end; true with a reply. */
+static enum bm_code say(
+	struct bm_server *server, struct bm_span talk, struct bm_smtp_event *event, struct bm_error *err)
+{
+	struct bm_driver driver = bm_server_driver(server);
+
+	enum bm_code code = bm_smtp_talk(server->smtp, talk, bm_clock_monotonic_ms(), err);
+	if (code != BM_OK)
+		return bm_error_set(
+			err, code, "MBS006", "%s: this cannot be said: a command is one line without control octets", server->name);
+	for (;;) {
+		if (bm_driver_next(&driver, event) != BM_OK)
+			return bm_error_set(err, BM_E_STOPPED, "", "%s: stopped", server->name);
+		bm_server_note(server, event);
+		if (event->kind == BM_SMTP_REPLY || event->kind == BM_SMTP_CLOSED)
+			return BM_OK;
+	}
+}
+
+void bm_server_disconnect(struct bm_server *server, bool quietly)
+{
+	struct bm_smtp_event event = {.kind = BM_SMTP_READY};
+
+	if (!bm_server_connected(server))
+		return;
+	if (!quietly && bm_smtp_idle(server->smtp) && say(server, bm_span_of("RSET"), &event, NULL) == BM_OK &&
+		event.kind == BM_SMTP_REPLY)
+		say_quit(server);
+	bm_server_drop(server);
+}
+
+static bool is_quit(struct bm_span talk)
+{
+	return bm_span_equal_nocase(talk, bm_span_of("QUIT"));
+}
+
+static enum bm_code keep_reply(struct bm_server *server, const struct bm_reply *reply, struct bm_error *err)
+{
+	bm_buf_clear(&server->reply);
+	enum bm_code code = bm_buf_append_span(&server->reply, reply->raw);
+	if (code == BM_OK)
+		code = bm_buf_terminate(&server->reply);
+	return code == BM_OK ? BM_OK : bm_error_nomem(err);
+}
+
+static enum bm_code set_reply_error(const struct bm_server *server, const struct bm_smtp_event *event,
+	enum bm_code code, const char *id, const char *what, struct bm_error *err)
+{
+	char text[256];
+
+	bm_reply_text(&event->reply, text, sizeof text);
+	bm_error_set(err, code, id, "%s %s: %d %s", server->name, what, event->reply.code, text);
+	if (err != NULL)
+		err->smtp_status = event->reply.code;
+	return code;
+}
+
+/* What a reply to a talk comes to; BM_E_TEMPORARY: say it again. */
+static enum bm_code judge(
+	struct bm_server *server, struct bm_span talk, const struct bm_smtp_event *event, struct bm_error *err)
+{
+	int code = event->reply.code;
+
+	if (code == 221 && is_quit(talk)) {
+		enum bm_code kept = keep_reply(server, &event->reply, err);
+		bm_server_drop(server);
+		return kept;
+	}
+	if (code == 221 || code == 421) {
+		set_reply_error(server, event, BM_E_CLOSED, "MBS009", "hung up", err);
+		bm_server_drop(server);
+		return BM_E_CLOSED;
+	}
+	if (code >= 500)
+		return set_reply_error(server, event, BM_E_REFUSED, "MBS008", "refused", err);
+	if (code >= 400)
+		return set_reply_error(server, event, BM_E_TEMPORARY, "MBS012", "refused for now, saying it again", err);
+	return keep_reply(server, &event->reply, err);
+}
+
+/* The descriptor may have been closed behind our back: the manual hands it out. */
+static bool has_descriptor(const struct bm_server *server)
+{
+	int fd = bm_server_socket(server);
+	return fd >= 0 && fcntl(fd, F_GETFD) != -1;
+}
+
+static enum bm_code talk_once(struct bm_server *server, struct bm_span talk, struct bm_error *err)
+{
+	struct bm_smtp_event event;
+
+	enum bm_code code = bm_server_connect(server, err);
+	if (code != BM_OK)
+		return code;
+	if (!has_descriptor(server)) {
+		bm_server_drop(server);
+		return bm_error_set(err, BM_E_CLOSED, "MBS018", "%s: no descriptor: the socket was closed", server->name);
+	}
+	code = say(server, talk, &event, err);
+	if (code != BM_OK)
+		return code;
+	if (event.kind == BM_SMTP_REPLY)
+		return judge(server, talk, &event, err);
+	code = bm_server_end_error(server, &event, err);
+	bm_server_drop(server);
+	return code;
+}
+
+enum bm_code bm_server_talk_and_respond(
+	struct bm_server *server, const char *talk, const char **reply, struct bm_error *err)
+{
+	struct bm_error inner = BM_ERROR_INIT;
+
+	*reply = NULL;
+	if (err == NULL)
+		err = &inner;
+	if (talk == NULL || talk[0] == '\0')
+		return bm_error_set(err, BM_E_USAGE, "MBS006", "%s: nothing to say", server->name);
+	enum bm_code code = talk_once(server, bm_span_of(talk), err);
+	for (uint64_t again = 0; code == BM_E_TEMPORARY && again < server->options.talk_attempts; again++) {
+		bm_server_complain(server, err);
+		code = talk_once(server, bm_span_of(talk), err);
+	}
+	if (code == BM_E_TEMPORARY) {
+		struct bm_error last = *err;
+		bm_error_set(err, code, "MBS013", "still after talk_attempts: %s", last.text);
+		err->smtp_status = last.smtp_status;
+	}
+	if (code == BM_OK)
+		*reply = (const char *)server->reply.data;
+	return code;
+}

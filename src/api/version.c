@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "bulkmail/bulkmail.h"
+
+const char *bm_version(void)
+{
+	return BM_VERSION;
+}

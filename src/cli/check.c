@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* bulkmail check: the plan, and a greeting of each server. */
+#include "cli/cli.h"
+#include "cli/plan.h"
+#include "cli/setup.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+static const char help[] =
+	"bulkmail check: reads conf, list and message as send does (the same options: bulkmail send --help), says what\n"
+	"would go where, greets each server and shows its capabilities. Nothing is sent.\n"
+	"\n"
+	"Exit status: 0 all well, 1 some records would not be sent, 69 a server cannot be used, else as send.\n";
+
+/* Words of a server on a terminal: only what can be printed. */
+static void show_word(const char *word)
+{
+	printf("  ");
+	for (; *word != '\0'; word++) {
+		unsigned char c = (unsigned char)*word;
+		if (c < 0x20 || c >= 0x7f)
+			printf("\\x%02X", (unsigned)c);
+		else
+			putchar(c);
+	}
+	putchar('\n');
+}
+
+static int greet(struct bm_server *server)
+{
+	struct bm_error err = BM_ERROR_INIT;
+
+	if (bm_server_connect(server, &err) != BM_OK) {
+		cli_complain_error(&err);
+		return EX_UNAVAILABLE;
+	}
+	const char *keyword = bm_server_capability(server, 0);
+	printf("%s: greeted%s\n", bm_server_options(server)->smtp, keyword == NULL ? ", no extensions" : ", offers");
+	for (size_t i = 0; keyword != NULL; keyword = bm_server_capability(server, ++i))
+		show_word(keyword);
+	bm_server_disconnect(server, false);
+	return EX_OK;
+}
+
+static int greet_all(const struct bm_servers *servers)
+{
+	int status = EX_OK;
+
+	for (size_t i = 0; i < bm_servers_count(servers); i++) {
+		struct bm_server *server = bm_servers_at(servers, i);
+		/* A DummyServer's greeting would be written into its file. */
+		if (bm_server_options(server)->dummy_file != NULL)
+			continue;
+		int one = greet(server);
+		status = one != EX_OK ? one : status;
+	}
+	return status;
+}
+
+int cli_check(int argc, char **argv)
+{
+	struct send_options options;
+	struct setup setup = {0};
+
+	int status = send_options_parse(&options, "check", argc, argv);
+	if (status == 0 && options.help) {
+		send_options_deinit(&options);
+		return cli_help(help);
+	}
+	/* The logs of a campaign are left alone. */
+	options.dry_run = true;
+	if (status == 0)
+		status = setup_init(&setup, &options);
+	if (status == 0) {
+		int greeted = greet_all(setup.servers);
+		status = plan_show(&setup);
+		status = greeted != EX_OK ? greeted : status;
+	}
+	setup_deinit(&setup);
+	send_options_deinit(&options);
+	return status;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* The subcommands of bulkmail. Each gets its own argv (argv[0] is its name) and returns an exit status of sysexits.h.
+ */
+#ifndef BM_CLI_CLI_H
+#define BM_CLI_CLI_H
+
+#include "bulkmail/bulkmail.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CLI_NOT_ALL_ACCEPTED 1
+
+int cli_send(int argc, char **argv);
+int cli_check(int argc, char **argv);
+int cli_talk(int argc, char **argv);
+int cli_sink(int argc, char **argv);
+
+/* "bulkmail: text" on standard error. */
+void cli_complain(const char *fmt, ...) BM_PRINTF(1, 2);
+
+/* An error with its id. */
+void cli_complain_error(const struct bm_error *err);
+
+/* The exit status for an error. */
+int cli_status(enum bm_code code);
+
+/* Writes the text of --help to standard output; returns 0. */
+int cli_help(const char *text);
+
+/* "see 'bulkmail NAME --help'" on standard error; returns 64. */
+int cli_usage(const char *name);
+
+/*
+ * HOST, HOST:PORT, [V6]:PORT into host (without brackets) and port ("" without one). False when it is none of
+ * these or does not fit.
+ */
+bool cli_split_server(const char *text, char *host, size_t host_size, char port[8]);
+
+/* This machine's full name, or the address literal [127.0.0.1] where it has none. */
+void cli_full_name(char *out, size_t size);
+
+#endif

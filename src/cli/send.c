@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* bulkmail send */
+#include "cli/cli.h"
+#include "cli/plan.h"
+#include "cli/progress.h"
+#include "cli/setup.h"
+#include "cli/signals.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+static const char help[] =
+	"bulkmail send: hands a message to every recipient of a list.\n"
+	"\n"
+	"  --server HOST[:PORT]   a relay; may be repeated\n"
+	"  --conf FILE            conf file; may be repeated, the first is the most significant\n"
+	"  --list FILE            one recipient a line; - is standard input\n"
+	"  --message FILE         a whole message (RFC 5322); its own headers stand\n"
+	"  --body FILE            a bare body; the headers come from the options below\n"
+	"  --from A --to A --sender A --reply-to A --subject S\n"
+	"  --use-envelope 0|1     1: recipients of one domain share a transaction (default), 0: one each\n"
+	"  --set NAME=VALUE       any attribute of bulkmail.conf(5); may be repeated\n"
+	"  --no-journal           keep no journal (this version keeps none)\n"
+	"  --outcomes FILE        what became of each recipient, one JSON object a line\n"
+	"  --report FILE          counts, one JSON object\n"
+	"  --dry-run              read everything, say what would go where, connect to nothing\n"
+	"  --quiet                no progress, no summary\n"
+	"\n"
+	"Exit status: 0 every recipient accepted, 1 finished but some were not, 64 usage, 65 bad list or message,\n"
+	"66 a file is missing, 69 no usable server, 75 stopped or temporary failures left, 78 conf error.\n"
+	"\n"
+	"Example: bulkmail send --server relay.example:587 --list people.txt --message news.eml --outcomes news.jsonl\n";
+
+/* What the outcome callback needs. */
+struct recorder {
+	struct bm_outcomes *outcomes; /* NULL: no file */
+	struct bm_campaign *campaign;
+	struct progress *progress;
+	struct bm_error failure;
+};
+
+/* Without an outcomes file a recipient in doubt is at least named here. */
+static void name_in_doubt(const struct recorder *recorder, const struct bm_outcome *outcome)
+{
+	if (outcome->kind != BM_OUTCOME_IN_DOUBT || recorder->outcomes != NULL)
+		return;
+	progress_clear(recorder->progress);
+	cli_complain("in doubt: record %" PRIu64 ", %.*s, at %s", outcome->seq, (int)outcome->address_size,
+		outcome->address, outcome->server);
+}
+
+static void record(void *user, const struct bm_outcome *outcome)
+{
+	struct recorder *recorder = user;
+
+	name_in_doubt(recorder, outcome);
+	if (recorder->outcomes == NULL || recorder->failure.code != BM_OK)
+		return;
+	/* Whoever cannot write down what it does must not go on doing it. */
+	if (bm_outcomes_write(recorder->outcomes, outcome, &recorder->failure) != BM_OK)
+		bm_campaign_stop(recorder->campaign);
+}
+
+static void stop(void *user)
+{
+	bm_campaign_stop(user);
+}
+
+static void summarize(const struct bm_campaign *campaign)
+{
+	struct bm_progress end = bm_campaign_progress(campaign);
+
+	fprintf(stderr, "bulkmail: %" PRIu64 " recipients:", end.records);
+	for (int kind = 0; kind < BM_OUTCOME_KINDS; kind++) {
+		if (end.outcomes[kind] > 0 || kind == BM_OUTCOME_ACCEPTED)
+			fprintf(stderr, "%s %" PRIu64 " %s", kind == 0 ? "" : ",", end.outcomes[kind],
+				bm_outcome_name((enum bm_outcome_kind)kind));
+	}
+	fprintf(stderr, "; %" PRIu64 " transactions, %.1f s\n", end.transactions, (double)end.elapsed_ms / 1000.0);
+	if (!bm_campaign_list_complete(campaign))
+		cli_complain("the list was not read to its end: what follows record %" PRIu64 " was not sent", end.records);
+}
+
+/* The exit status of a campaign that ran. */
+static int status_of(const struct bm_campaign *campaign, enum bm_code code)
+{
+	struct bm_progress end = bm_campaign_progress(campaign);
+
+	if (code != BM_OK)
+		return cli_status(code);
+	if (end.outcomes[BM_OUTCOME_DEFERRED] > 0)
+		return EX_TEMPFAIL;
+	return end.outcomes[BM_OUTCOME_ACCEPTED] == end.records ? EX_OK : CLI_NOT_ALL_ACCEPTED;
+}
+
+static const char *state_of(enum bm_code code, const struct bm_error *err)
+{
+	return code == BM_OK ? "finished" : err->text;
+}
+
+static int finish(
+	struct recorder *recorder, const struct send_options *options, enum bm_code code, const struct bm_error *err)
+{
+	struct bm_error failure = BM_ERROR_INIT;
+	int status = status_of(recorder->campaign, code);
+
+	progress_clear(recorder->progress);
+	if (code != BM_OK)
+		cli_complain_error(err);
+	if (recorder->failure.code == BM_OK && recorder->outcomes != NULL) {
+		enum bm_code flushed = bm_outcomes_flush(recorder->outcomes, &recorder->failure);
+		(void)flushed;
+	}
+	if (recorder->failure.code != BM_OK) {
+		cli_complain_error(&recorder->failure);
+		status = cli_status(recorder->failure.code);
+	}
+	if (options->report != NULL &&
+		bm_report_write(recorder->campaign, state_of(code, err), options->report, &failure) != BM_OK) {
+		cli_complain_error(&failure);
+		status = cli_status(failure.code);
+	}
+	if (!options->quiet)
+		summarize(recorder->campaign);
+	return status;
+}
+
+static int run(struct setup *setup, const struct send_options *options, struct recorder *recorder)
+{
+	struct signals signals = {0};
+	struct bm_error err = BM_ERROR_INIT;
+
+	if (bm_campaign_new(&recorder->campaign, &setup->campaign, setup->list, setup->message, setup->servers, &err) !=
+		BM_OK) {
+		cli_complain_error(&err);
+		return cli_status(err.code);
+	}
+	if (!signals_start(&signals, stop, recorder->campaign)) {
+		cli_complain("no thread to wait for signals");
+		return EX_OSERR;
+	}
+	enum bm_code code = bm_campaign_run(recorder->campaign, &err);
+	signals_stop(&signals);
+	return finish(recorder, options, code, &err);
+}
+
+static int send_campaign(struct setup *setup, const struct send_options *options)
+{
+	struct progress progress;
+	struct recorder recorder = {.progress = &progress};
+	struct bm_error err = BM_ERROR_INIT;
+
+	progress_init(&progress);
+	setup->campaign.outcome = record;
+	setup->campaign.outcome_user = &recorder;
+	setup->campaign.progress = options->quiet ? NULL : progress_show;
+	setup->campaign.progress_user = &progress;
+	setup->campaign.progress_ms = progress_interval_ms(&progress);
+	if (options->outcomes != NULL && bm_outcomes_open(&recorder.outcomes, options->outcomes, &err) != BM_OK) {
+		cli_complain_error(&err);
+		return cli_status(err.code);
+	}
+	int status = run(setup, options, &recorder);
+	bm_campaign_free(recorder.campaign);
+	bm_outcomes_free(recorder.outcomes);
+	return status;
+}
+
+int cli_send(int argc, char **argv)
+{
+	struct send_options options;
+	struct setup setup = {0};
+
+	int status = send_options_parse(&options, "send", argc, argv);
+	if (status == 0 && options.help) {
+		send_options_deinit(&options);
+		return cli_help(help);
+	}
+	if (status == 0)
+		status = setup_init(&setup, &options);
+	if (status == 0)
+		status = options.dry_run ? plan_show(&setup) : send_campaign(&setup, &options);
+	setup_deinit(&setup);
+	send_options_deinit(&options);
+	return status;
+}
