@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "../unit.h"
+#include "engine/keyset.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const uint64_t key[2] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
+
+/* As `openssl mac -macopt hexkey:0001…0f -macopt size:16 SIPHASH` gives them. */
+static void hashes_as_siphash_128_does(void **state)
+{
+	(void)state;
+	struct bm_keyset_entry empty = bm_siphash128(key, "", 0);
+	assert_true(empty.low == 0xe6a825ba047f81a3u);
+	assert_true(empty.high == 0x930255c71472f66du);
+	const char text[] = "jim@example.org";
+	struct bm_keyset_entry other = bm_siphash128(key, text, strlen(text));
+	assert_true(other.low == 0x2a2205911299250cu);
+	assert_true(other.high == 0xd3b3a8e0f52df8d1u);
+}
+
+static void knows_what_was_added_and_nothing_else(void **state)
+{
+	(void)state;
+	struct bm_keyset set;
+	bool added = false;
+	char text[32];
+
+	bm_keyset_init(&set, key);
+	assert_false(bm_keyset_has(&set, "x", 1));
+	for (int i = 0; i < 20000; i++) {
+		int size = snprintf(text, sizeof text, "u%d@x.example", i);
+		assert_int_equal(bm_keyset_add(&set, text, (size_t)size, &added), BM_OK);
+		assert_true(added);
+	}
+	assert_int_equal(set.count, 20000);
+	for (int i = 0; i < 40000; i++) {
+		int size = snprintf(text, sizeof text, "u%d@x.example", i);
+		assert_int_equal(bm_keyset_has(&set, text, (size_t)size), i < 20000);
+	}
+	assert_int_equal(bm_keyset_add(&set, "u7@x.example", 12, &added), BM_OK);
+	assert_false(added);
+	bm_keyset_deinit(&set);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hashes_as_siphash_128_does),
+		cmocka_unit_test(knows_what_was_added_and_nothing_else),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

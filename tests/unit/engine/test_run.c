@@ -1,0 +1,671 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole campaigns against servers that are only imagined, by a clock that only moves when somebody sleeps. */
+#include "../unit.h"
+#include "engine/run.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SERVERS 4
+#define RECORDS_MAX 64
+
+struct world {
+	struct bm_port port;
+	const char *const *records;
+	size_t record_count;
+	size_t next;
+	bool endless; /* the list cannot be read to its end without waiting */
+	struct bm_policy policies[SERVERS];
+	struct bm_server_options options[SERVERS];
+	bool up[SERVERS];
+	bool refuses_connects[SERVERS];
+	uint64_t errors[SERVERS];
+	uint64_t now_ms;
+	unsigned stops;
+	unsigned stop_after; /* transactions; 0: never */
+	unsigned transactions;
+	/* What becomes of the index-th recipient of the nth transaction (1-based); *end: how the session ends. */
+	enum bm_smtp_disposition (*fate)(
+		struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end);
+	char story[8192]; /* what happened, word by word */
+	enum bm_outcome_kind outcomes[RECORDS_MAX + 1];
+	unsigned told[RECORDS_MAX + 1]; /* how often each record got an outcome */
+	unsigned attempts[RECORDS_MAX + 1];
+};
+
+static void tell(struct world *world, const char *fmt, ...) BM_PRINTF(2, 3);
+static void tell(struct world *world, const char *fmt, ...)
+{
+	size_t used = strlen(world->story);
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(world->story + used, sizeof world->story - used, fmt, args);
+	va_end(args);
+}
+
+static uint64_t now(void *user)
+{
+	return ((struct world *)user)->now_ms;
+}
+
+static void nap(void *user, uint64_t until_ms, const char *why, size_t index)
+{
+	struct world *world = user;
+	(void)why;
+	(void)index;
+	if (until_ms > world->now_ms) {
+		tell(world, "sleep:%llu ", (unsigned long long)(until_ms - world->now_ms));
+		world->now_ms = until_ms;
+	}
+}
+
+static unsigned stops(void *user)
+{
+	return ((struct world *)user)->stops;
+}
+
+static enum bm_code next_record(void *user, struct bm_record *record, struct bm_error *err)
+{
+	struct world *world = user;
+	(void)err;
+	*record = (struct bm_record){0};
+	if (world->next == world->record_count)
+		return BM_OK;
+	record->text = world->records[world->next++];
+	record->size = strlen(record->text);
+	record->seq = world->next;
+	return BM_OK;
+}
+
+static bool finite(void *user)
+{
+	return !((struct world *)user)->endless;
+}
+
+static struct bm_policy *policy(void *user, size_t index)
+{
+	return &((struct world *)user)->policies[index];
+}
+
+static const struct bm_server_options *options(void *user, size_t index)
+{
+	return &((struct world *)user)->options[index];
+}
+
+static bool connected(void *user, size_t index)
+{
+	return ((struct world *)user)->up[index];
+}
+
+static enum bm_code connect_to(void *user, size_t index, struct bm_error *err)
+{
+	struct world *world = user;
+	if (world->refuses_connects[index]) {
+		tell(world, "fail%zu ", index);
+		bm_policy_connect_failed(&world->policies[index], &world->options[index]);
+		return bm_error_set(err, BM_E_CONNECT, "MBS003", "refused");
+	}
+	tell(world, "connect%zu ", index);
+	bm_policy_connected(&world->policies[index]);
+	world->up[index] = true;
+	world->errors[index] = 0;
+	return BM_OK;
+}
+
+static void disconnect(void *user, size_t index)
+{
+	struct world *world = user;
+	if (world->up[index])
+		tell(world, "quit%zu ", index);
+	world->up[index] = false;
+}
+
+static uint64_t errors(void *user, size_t index)
+{
+	return ((struct world *)user)->errors[index];
+}
+
+static void count_error(struct world *world, size_t index, int code)
+{
+	if (code >= 400)
+		world->errors[index]++;
+}
+
+static enum bm_code transact(void *user, size_t index, const struct bm_smtp_transaction *transaction,
+	bm_port_result_fn *result, void *result_user, struct bm_error *err)
+{
+	struct world *world = user;
+	bool end = false;
+	world->transactions++;
+	tell(world, "send%zu(", index);
+	for (size_t i = 0; i < transaction->recipient_count; i++) {
+		struct bm_span mailbox = transaction->recipients[i];
+		char name[64];
+		snprintf(name, sizeof name, "%.*s", (int)mailbox.size, (const char *)mailbox.data);
+		tell(world, "%s%s", i == 0 ? "" : ",", name);
+	}
+	tell(world, ") ");
+	for (size_t i = 0; i < transaction->recipient_count; i++) {
+		struct bm_smtp_event event = {.kind = BM_SMTP_RECIPIENT, .recipient = i, .disposition = BM_SMTP_ACCEPTED};
+		char name[64];
+		int code = 250;
+		snprintf(name, sizeof name, "%.*s", (int)transaction->recipients[i].size,
+			(const char *)transaction->recipients[i].data);
+		if (world->fate != NULL)
+			event.disposition = world->fate(world, index, name, world->transactions, &code, &end);
+		event.reply.code = code;
+		event.reply.raw = bm_span_of("250 told\r\n");
+		event.reply.lines = 1;
+		count_error(world, index, code);
+		result(result_user, &event);
+	}
+	if (world->stop_after != 0 && world->transactions >= world->stop_after)
+		world->stops = 1;
+	if (!end)
+		return BM_OK;
+	world->up[index] = false;
+	tell(world, "lost%zu ", index);
+	return bm_error_set(err, BM_E_CLOSED, "", "lost");
+}
+
+static void outcome(void *user, const struct bm_outcome *outcome)
+{
+	struct world *world = user;
+	assert_in_range(outcome->seq, 1, RECORDS_MAX);
+	world->outcomes[outcome->seq] = outcome->kind;
+	world->told[outcome->seq]++;
+	world->attempts[outcome->seq] = outcome->attempts;
+}
+
+static void log_nothing(void *user, const struct bm_error *err)
+{
+	(void)user;
+	(void)err;
+}
+
+static const char *server_name(void *user, size_t index)
+{
+	static const char *const names[SERVERS] = {"s0", "s1", "s2", "s3"};
+	(void)user;
+	return names[index];
+}
+
+static void no_pulse(void *user)
+{
+	(void)user;
+}
+
+static void make_world(struct world *world, const char *const *records, size_t count)
+{
+	static const struct bm_server_options initial = BM_SERVER_OPTIONS_INIT;
+	*world = (struct world){.records = records, .record_count = count, .now_ms = 1000000};
+	world->port = (struct bm_port){world, now, now, nap, stops, next_record, finite, policy, options, connected,
+		connect_to, disconnect, errors, transact, outcome, log_nothing, server_name, no_pulse};
+	for (size_t i = 0; i < SERVERS; i++)
+		world->options[i] = initial;
+}
+
+static struct bm_message *message_of(bool use_envelope)
+{
+	struct bm_message_options options = BM_MESSAGE_OPTIONS_INIT;
+	struct bm_message *message = NULL;
+	struct bm_error err = BM_ERROR_INIT;
+	options.content = "hello\r\n";
+	options.content_size = 7;
+	options.from = "sender@x.example";
+	options.to = "list@x.example";
+	options.use_envelope = use_envelope;
+	assert_int_equal(bm_message_new(&message, &options, &err), BM_OK);
+	return message;
+}
+
+/* Runs the world's campaign and checks that every record that was read has exactly one outcome. */
+static enum bm_code run(struct world *world, bool use_envelope, size_t servers)
+{
+	struct bm_run_options options = {
+		.use_envelope = use_envelope, .retry_delay_ms = 30000, .retry_delay_max_ms = 900000};
+	struct bm_message *message = message_of(use_envelope);
+	struct bm_error err = BM_ERROR_INIT;
+	struct bm_run run;
+	assert_int_equal(bm_run_init(&run, &options, &world->port, message, servers, &err), BM_OK);
+	enum bm_code code = bm_run_go(&run, &err);
+	assert_int_equal(run.done, world->next);
+	for (size_t seq = 1; seq <= world->next; seq++)
+		assert_int_equal(world->told[seq], 1);
+	bm_run_deinit(&run);
+	bm_message_free(message);
+	return code;
+}
+
+static void one_transaction_each_without_envelopes(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org"};
+	struct world world;
+	make_world(&world, list, 2);
+	assert_int_equal(run(&world, false, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) send0(b@x.org) quit0 ");
+}
+
+/* manual: use_envelope, envelope_limit */
+static void neighbours_of_a_domain_share_an_envelope(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@X.ORG", "c@x.org", "d@y.org", "e@x.org"};
+	struct world world;
+	make_world(&world, list, 5);
+	world.options[0].envelope_limit = 2;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(
+		world.story, "connect0 send0(a@x.org,b@X.ORG) send0(c@x.org) send0(d@y.org) send0(e@x.org) quit0 ");
+}
+
+/* manual: max_messages_per_robin */
+static void the_robin_goes_round(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org", "d@x.org", "e@x.org"};
+	struct world world;
+	make_world(&world, list, 5);
+	world.options[0].max_messages_per_robin = 2;
+	world.options[1].max_messages_per_robin = 1;
+	assert_int_equal(run(&world, true, 2), BM_OK);
+	assert_string_equal(
+		world.story, "connect0 send0(a@x.org,b@x.org) connect1 send1(c@x.org) send0(d@x.org,e@x.org) quit0 quit1 ");
+}
+
+/* manual: max_messages, row-limit-open-envelope */
+static void an_open_envelope_is_finished_before_the_limit(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org"};
+	struct world world;
+	make_world(&world, list, 3);
+	world.options[0].max_messages = 2;
+	assert_int_equal(run(&world, true, 2), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org,b@x.org) quit0 connect1 send1(c@x.org) quit1 ");
+	assert_true(world.policies[0].worthless);
+}
+
+/* manual: max_messages_per_connection */
+static void a_new_connection_after_its_limit(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org"};
+	struct world world;
+	make_world(&world, list, 3);
+	world.options[0].max_messages_per_connection = 2;
+	assert_int_equal(run(&world, false, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) send0(b@x.org) quit0 connect0 send0(c@x.org) quit0 ");
+}
+
+/* manual: max_messages_while_awake, sleep_length */
+static void sleeps_and_goes_on_with_the_same_envelope(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org"};
+	struct world world;
+	make_world(&world, list, 3);
+	world.options[0].max_messages_while_awake = 2;
+	world.options[0].sleep_length = 7;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 sleep:7000 send0(a@x.org,b@x.org,c@x.org) quit0 ");
+}
+
+static void no_messages_left_on_any_server(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org"};
+	struct world world;
+	make_world(&world, list, 3);
+	world.options[0].max_messages = 1;
+	world.options[1].max_messages = 1;
+	assert_int_equal(run(&world, false, 2), BM_E_NO_SERVER);
+	assert_int_equal(world.outcomes[2], BM_OUTCOME_ACCEPTED);
+	assert_int_equal(world.outcomes[3], BM_OUTCOME_UNSENT);
+}
+
+/* manual: MB012, row-all-unreachable */
+static void all_servers_unreachable_is_the_end(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "bad", "b@x.org"};
+	struct world world;
+	make_world(&world, list, 3);
+	world.refuses_connects[0] = true;
+	world.options[0].max_connection_attempts = 3;
+	assert_int_equal(run(&world, true, 1), BM_E_NO_SERVER);
+	assert_string_equal(world.story, "fail0 sleep:1000 fail0 sleep:2000 fail0 ");
+	assert_int_equal(world.outcomes[1], BM_OUTCOME_UNSENT);
+	assert_int_equal(world.outcomes[2], BM_OUTCOME_INVALID);
+	assert_int_equal(world.outcomes[3], BM_OUTCOME_UNSENT);
+}
+
+static void a_dead_server_costs_the_others_nothing(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org"};
+	struct world world;
+	make_world(&world, list, 2);
+	world.refuses_connects[0] = true;
+	assert_int_equal(run(&world, false, 2), BM_OK);
+	assert_string_equal(world.story, "fail0 connect1 send1(a@x.org) send1(b@x.org) quit1 ");
+}
+
+static enum bm_smtp_disposition temporary_at_first(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	(void)end;
+	if (mailbox[0] != 'a' || nth > 1)
+		return BM_SMTP_ACCEPTED;
+	*code = 451;
+	return BM_SMTP_DEFERRED;
+}
+
+/* manual: retry_delay, talk_attempts, row-451-end-of-data */
+static void a_deferred_recipient_is_tried_again_after_a_while(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org"};
+	struct world world;
+	make_world(&world, list, 2);
+	world.fate = temporary_at_first;
+	assert_int_equal(run(&world, false, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) send0(b@x.org) sleep:30000 send0(a@x.org) quit0 ");
+	assert_int_equal(world.outcomes[1], BM_OUTCOME_ACCEPTED);
+	assert_int_equal(world.attempts[1], 2);
+}
+
+static enum bm_smtp_disposition temporary_for_ever(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	(void)mailbox;
+	(void)nth;
+	(void)end;
+	*code = 451;
+	return BM_SMTP_DEFERRED;
+}
+
+/* manual: retry_delay, retry_delay_max */
+static void tries_are_used_up_with_doubling_waits(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org"};
+	struct world world;
+	make_world(&world, list, 1);
+	world.fate = temporary_for_ever;
+	world.options[0].talk_attempts = 3;
+	world.options[0].max_errors_per_connection = 0;
+	assert_int_equal(run(&world, false, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) sleep:30000 send0(a@x.org) sleep:60000 send0(a@x.org) "
+									 "sleep:120000 send0(a@x.org) quit0 ");
+	assert_int_equal(world.outcomes[1], BM_OUTCOME_DEFERRED);
+	assert_int_equal(world.attempts[1], 4);
+}
+
+static enum bm_smtp_disposition crowded_after_two(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	(void)nth;
+	(void)end;
+	if (mailbox[0] < 'c' || nth > 1)
+		return BM_SMTP_ACCEPTED;
+	*code = 452;
+	return BM_SMTP_CROWDED;
+}
+
+/* RFC item 11 */
+static void the_rest_of_a_crowded_envelope_follows_at_once(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org", "d@x.org"};
+	struct world world;
+	make_world(&world, list, 4);
+	world.fate = crowded_after_two;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org,b@x.org,c@x.org,d@x.org) send0(c@x.org,d@x.org) quit0 ");
+}
+
+static enum bm_smtp_disposition first_server_dies(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)mailbox;
+	if (server != 0 || nth < 2)
+		return BM_SMTP_ACCEPTED;
+	world->refuses_connects[0] = true;
+	*end = true;
+	*code = 0;
+	return BM_SMTP_PUT_BACK;
+}
+
+static void what_a_dying_server_did_not_take_goes_to_the_next(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@y.org", "c@y.org", "d@z.org"};
+	struct world world;
+	make_world(&world, list, 4);
+	world.fate = first_server_dies;
+	assert_int_equal(run(&world, true, 2), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) send0(b@y.org,c@y.org) lost0 connect1 "
+									 "send1(b@y.org,c@y.org) send1(d@z.org) quit1 ");
+}
+
+static enum bm_smtp_disposition lost_at_the_end(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	(void)mailbox;
+	if (nth > 1)
+		return BM_SMTP_ACCEPTED;
+	*end = true;
+	*code = 0;
+	return BM_SMTP_IN_DOUBT;
+}
+
+/* manual: row-lost-end-of-data */
+static void in_doubt_is_never_sent_again(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@y.org"};
+	struct world world;
+	make_world(&world, list, 2);
+	world.fate = lost_at_the_end;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) lost0 sleep:1000 connect0 send0(b@y.org) quit0 ");
+	assert_int_equal(world.outcomes[1], BM_OUTCOME_IN_DOUBT);
+	assert_int_equal(world.outcomes[2], BM_OUTCOME_ACCEPTED);
+}
+
+static enum bm_smtp_disposition always_lost(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	(void)mailbox;
+	(void)nth;
+	*end = true;
+	*code = 0;
+	return BM_SMTP_PUT_BACK;
+}
+
+static void a_server_that_greets_and_hangs_up_becomes_worthless(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org"};
+	struct world world;
+	make_world(&world, list, 1);
+	world.fate = always_lost;
+	world.options[0].max_connection_attempts = 2;
+	assert_int_equal(run(&world, true, 1), BM_E_NO_SERVER);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) lost0 sleep:1000 connect0 send0(a@x.org) lost0 ");
+	assert_int_equal(world.outcomes[1], BM_OUTCOME_UNSENT);
+}
+
+static enum bm_smtp_disposition refused(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	(void)nth;
+	(void)end;
+	if (mailbox[0] != 'b')
+		return BM_SMTP_ACCEPTED;
+	*code = 550;
+	return BM_SMTP_REFUSED;
+}
+
+/* As the original counts: one recipient handed over is one message. */
+static void a_refused_recipient_does_not_count(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org", "d@x.org"};
+	struct world world;
+	make_world(&world, list, 4);
+	world.fate = refused;
+	world.options[0].max_messages = 2;
+	assert_int_equal(run(&world, false, 2), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) send0(b@x.org) send0(c@x.org) quit0 connect1 "
+									 "send1(d@x.org) quit1 ");
+	assert_int_equal(world.outcomes[2], BM_OUTCOME_REFUSED);
+}
+
+static enum bm_smtp_disposition wants_authentication(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)mailbox;
+	(void)nth;
+	(void)end;
+	if (server != 0)
+		return BM_SMTP_ACCEPTED;
+	*code = 530;
+	return BM_SMTP_REFUSED;
+}
+
+/* RFC item 53 */
+static void a_relay_fault_burns_nobody(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org"};
+	struct world world;
+	make_world(&world, list, 2);
+	world.fate = wants_authentication;
+	assert_int_equal(run(&world, true, 2), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org,b@x.org) quit0 connect1 send1(a@x.org,b@x.org) quit1 ");
+	assert_true(world.policies[0].worthless);
+}
+
+/* manual: max_errors_per_connection */
+static void a_connection_with_many_errors_is_retired(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"b@x.org", "b1@x.org", "b2@x.org"};
+	struct world world;
+	make_world(&world, list, 3);
+	world.fate = refused;
+	world.options[0].max_errors_per_connection = 2;
+	assert_int_equal(run(&world, false, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(b@x.org) send0(b1@x.org) quit0 connect0 send0(b2@x.org) quit0 ");
+}
+
+static void stopped_campaigns_account_for_the_rest(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@y.org", "a@x.org", "c@z.org"};
+	struct world world;
+	make_world(&world, list, 4);
+	world.stop_after = 1;
+	assert_int_equal(run(&world, true, 1), BM_E_STOPPED);
+	assert_int_equal(world.outcomes[1], BM_OUTCOME_ACCEPTED);
+	assert_int_equal(world.outcomes[2], BM_OUTCOME_UNSENT);
+	assert_int_equal(world.outcomes[3], BM_OUTCOME_DUPLICATE);
+	assert_int_equal(world.outcomes[4], BM_OUTCOME_UNSENT);
+	assert_int_equal(world.transactions, 1);
+}
+
+static void an_endless_list_is_not_read_on_after_a_stop(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@y.org", "c@z.org"};
+	struct world world;
+	make_world(&world, list, 3);
+	world.endless = true;
+	world.stop_after = 1;
+	assert_int_equal(run(&world, false, 1), BM_E_STOPPED);
+	assert_int_equal(world.next, 1);
+}
+
+/* manual: MB017, MB007 */
+static void duplicates_and_invalid_lines_are_not_sent(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "A@X.org", "no mailbox", "\"A\" <a@x.org>"};
+	struct world world;
+	make_world(&world, list, 4);
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) quit0 ");
+	assert_int_equal(world.outcomes[2], BM_OUTCOME_DUPLICATE);
+	assert_int_equal(world.outcomes[3], BM_OUTCOME_INVALID);
+	assert_int_equal(world.outcomes[4], BM_OUTCOME_DUPLICATE);
+}
+
+static void banned_addresses_and_domains(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "B@x.org", "c@Y.org"};
+	struct bm_run_options options = {.use_envelope = true};
+	struct bm_message *message = message_of(true);
+	struct bm_error err = BM_ERROR_INIT;
+	struct world world;
+	struct bm_run run;
+	make_world(&world, list, 3);
+	assert_int_equal(bm_run_init(&run, &options, &world.port, message, 1, &err), BM_OK);
+	assert_int_equal(bm_run_ban(&run, bm_span_of("b@X.org")), BM_OK);
+	assert_int_equal(bm_run_ban(&run, bm_span_of("y.ORG")), BM_OK);
+	assert_int_equal(bm_run_ban(&run, bm_span_of("neither one")), BM_E_ADDRESS);
+	assert_int_equal(bm_run_go(&run, &err), BM_OK);
+	assert_int_equal(world.outcomes[1], BM_OUTCOME_ACCEPTED);
+	assert_int_equal(world.outcomes[2], BM_OUTCOME_BANNED);
+	assert_int_equal(world.outcomes[3], BM_OUTCOME_BANNED);
+	bm_run_deinit(&run);
+	bm_message_free(message);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_transaction_each_without_envelopes),
+		cmocka_unit_test(neighbours_of_a_domain_share_an_envelope),
+		cmocka_unit_test(the_robin_goes_round),
+		cmocka_unit_test(an_open_envelope_is_finished_before_the_limit),
+		cmocka_unit_test(a_new_connection_after_its_limit),
+		cmocka_unit_test(sleeps_and_goes_on_with_the_same_envelope),
+		cmocka_unit_test(no_messages_left_on_any_server),
+		cmocka_unit_test(all_servers_unreachable_is_the_end),
+		cmocka_unit_test(a_dead_server_costs_the_others_nothing),
+		cmocka_unit_test(a_deferred_recipient_is_tried_again_after_a_while),
+		cmocka_unit_test(tries_are_used_up_with_doubling_waits),
+		cmocka_unit_test(the_rest_of_a_crowded_envelope_follows_at_once),
+		cmocka_unit_test(what_a_dying_server_did_not_take_goes_to_the_next),
+		cmocka_unit_test(in_doubt_is_never_sent_again),
+		cmocka_unit_test(a_server_that_greets_and_hangs_up_becomes_worthless),
+		cmocka_unit_test(a_refused_recipient_does_not_count),
+		cmocka_unit_test(a_relay_fault_burns_nobody),
+		cmocka_unit_test(a_connection_with_many_errors_is_retired),
+		cmocka_unit_test(stopped_campaigns_account_for_the_rest),
+		cmocka_unit_test(an_endless_list_is_not_read_on_after_a_stop),
+		cmocka_unit_test(duplicates_and_invalid_lines_are_not_sent),
+		cmocka_unit_test(banned_addresses_and_domains),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
