@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # For demo and bench: a scratch folder $dir and a sink of ours on $port, both gone at the end.
 dir=$(mktemp -d)
