@@ -73,6 +73,10 @@ void bm_escape(char *out, size_t out_size, const void *data, size_t size)
 	out[filled] = '\0';
 }
 
+#undef bm_error_set
+#undef bm_error_set_errno
+#undef bm_error_nomem
+
 /* Texts hold names and replies from outside: whatever is not printable is replaced here at the latest. */
 static void tidy(char *text)
 {

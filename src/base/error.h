@@ -21,6 +21,20 @@ enum bm_code bm_error_set_errno(
 /* "out of memory"; returns BM_E_NOMEM. */
 enum bm_code bm_error_nomem(struct bm_error *err);
 
+#ifdef __clang_analyzer__
+/* It does not look into variadic functions; this tells it what they return. */
+static inline enum bm_code bm_error_known(enum bm_code returned, enum bm_code code)
+{
+	(void)returned;
+	return code;
+}
+/* NOLINTBEGIN(readability-identifier-naming) */
+#define bm_error_set(err, code, ...) bm_error_known(bm_error_set(err, code, __VA_ARGS__), code)
+#define bm_error_set_errno(err, code, ...) bm_error_known(bm_error_set_errno(err, code, __VA_ARGS__), code)
+#define bm_error_nomem(err) bm_error_known(bm_error_nomem(err), BM_E_NOMEM)
+/* NOLINTEND(readability-identifier-naming) */
+#endif
+
 /*
  * Octets from outside (a server, a file) as one printable line in out, which is
  * always NUL-terminated: CR, LF and other controls, DEL and octets that are not
