@@ -1,6 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-int bm_net_placeholder(void);
-int bm_net_placeholder(void)
-{
-	return 0;
-}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs: what callers may do and when. */
+#include "smtp/machine.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+#define BLOCK_SIZE 65536
+#define EXTRA_MAX 16
+
+static bool is_text(struct bm_span text)
+{
+	return text.size > 0 && text.size + EXTRA_MAX <= BM_MACHINE_COMMAND_MAX && !bm_span_has_control(text);
+}
+
+static void init(struct bm_smtp *smtp, const struct bm_smtp_options *options, uint64_t now_ms)
+{
+	smtp->timeout_ms = options->timeout_ms;
+	smtp->pipelining = options->pipelining;
+	bm_reply_parser_init(&smtp->parser);
+	bm_queue_init(&smtp->queue);
+	bm_buf_init(&smtp->out, 2 * BM_MACHINE_OUT_MAX);
+	bm_buf_init(&smtp->hello_raw, BM_REPLY_SIZE_MAX);
+	bm_buf_init(&smtp->talk_body, SIZE_MAX / 2);
+	bm_transaction_init(&smtp->tx);
+	struct bm_expected greeting = {.command = BM_SMTP_GREETING};
+	bm_pipeline_push(&smtp->pipeline, greeting, now_ms);
+}
+
+enum bm_code bm_smtp_new(
+	struct bm_smtp **out, const struct bm_smtp_options *options, uint64_t now_ms, struct bm_error *err)
+{
+	*out = NULL;
+	if (options->domain == NULL || !is_text(bm_span_of(options->domain)))
+		return bm_error_set(err, BM_E_USAGE, "", "no domain that can be said in EHLO");
+	struct bm_smtp *smtp = calloc(1, sizeof *smtp);
+	if (smtp == NULL)
+		return bm_error_nomem(err);
+	init(smtp, options, now_ms);
+	smtp->domain = strdup(options->domain);
+	if (smtp->domain == NULL) {
+		bm_smtp_free(smtp);
+		return bm_error_nomem(err);
+	}
+	*out = smtp;
+	return BM_OK;
+}
+
+void bm_smtp_free(struct bm_smtp *smtp)
+{
+	if (smtp == NULL)
+		return;
+	bm_reply_parser_deinit(&smtp->parser);
+	bm_queue_deinit(&smtp->queue);
+	bm_buf_deinit(&smtp->out);
+	bm_buf_deinit(&smtp->hello_raw);
+	bm_buf_deinit(&smtp->talk_body);
+	bm_transaction_deinit(&smtp->tx);
+	free(smtp->domain);
+	free(smtp);
+}
+
+/* Every verb ends here: says what may be said, and gives up when memory was short. */
+static void conclude(struct bm_smtp *smtp, uint64_t now_ms)
+{
+	if (smtp->closed)
+		return;
+	bm_transaction_advance(smtp, now_ms);
+	if (smtp->starved)
+		bm_machine_close(smtp, BM_SMTP_END_NOMEM, bm_machine_awaited(smtp), NULL, "out of memory");
+}
+
+static bool awaits_reply(const struct bm_smtp *smtp)
+{
+	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
+	return head != NULL && !smtp->writing && head->end <= smtp->sent_total;
+}
+
+/* One reply or what there is of it; the octets used. */
+static size_t feed_some(struct bm_smtp *smtp, const unsigned char *data, size_t size, uint64_t now_ms)
+{
+	size_t used = 0;
+	if (!bm_reply_parser_busy(&smtp->parser))
+		smtp->early = !awaits_reply(smtp);
+	enum bm_code code = bm_reply_parser_feed(&smtp->parser, data, size, &used);
+	if (code == BM_E_PROTOCOL) {
+		bm_machine_close(smtp, BM_SMTP_END_OUT_OF_STEP, bm_machine_awaited(smtp), NULL, smtp->parser.fault);
+	} else if (code != BM_OK) {
+		smtp->starved = true;
+	} else if (smtp->parser.complete) {
+		bm_machine_answer(smtp, now_ms);
+		/* what closed the session stays in the parser */
+		if (!smtp->closed)
+			bm_reply_parser_reset(&smtp->parser);
+	}
+	conclude(smtp, now_ms);
+	return used;
+}
+
+void bm_smtp_feed(struct bm_smtp *smtp, const void *data, size_t size, uint64_t now_ms)
+{
+	const unsigned char *in = data;
+	size_t at = 0;
+	while (at < size && !smtp->closed)
+		at += feed_some(smtp, in + at, size - at, now_ms);
+}
+
+void bm_smtp_lost(struct bm_smtp *smtp, const char *reason, uint64_t now_ms)
+{
+	(void)now_ms;
+	if (!smtp->closed)
+		bm_machine_close(smtp, BM_SMTP_END_LOST, bm_machine_awaited(smtp), NULL, reason);
+}
+
+size_t bm_smtp_output(struct bm_smtp *smtp, struct bm_span *spans, size_t max)
+{
+	if (smtp->closed || max == 0)
+		return 0;
+	size_t unsent = smtp->out.size - smtp->out_sent;
+	if (unsent > 0) {
+		spans[0] = bm_span_make(smtp->out.data + smtp->out_sent, unsent);
+		return 1;
+	}
+	return smtp->writing ? bm_content_view(&smtp->content, spans, max) : 0;
+}
+
+/* The head's time begins when the last octet of its command went. */
+static void sent_commands(struct bm_smtp *smtp, size_t size, uint64_t now_ms)
+{
+	uint64_t before = smtp->sent_total;
+	smtp->sent_total += size;
+	smtp->out_sent += size;
+	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
+	if (head != NULL && head->end > before && head->end <= smtp->sent_total)
+		smtp->pipeline.head_since_ms = now_ms;
+	if (smtp->out_sent == smtp->out.size || smtp->out_sent >= BM_MACHINE_OUT_MAX) {
+		bm_buf_consume(&smtp->out, smtp->out_sent);
+		smtp->out_sent = 0;
+	}
+}
+
+static void sent_content(struct bm_smtp *smtp, size_t size, uint64_t now_ms)
+{
+	uint64_t block = smtp->content.sent / BLOCK_SIZE;
+	smtp->writing = !bm_content_consume(&smtp->content, size);
+	if (smtp->content.sent / BLOCK_SIZE != block)
+		smtp->block_since_ms = now_ms;
+	if (!smtp->writing)
+		smtp->pipeline.head_since_ms = now_ms;
+}
+
+void bm_smtp_sent(struct bm_smtp *smtp, size_t size, uint64_t now_ms)
+{
+	if (smtp->closed)
+		return;
+	size_t unsent = smtp->out.size - smtp->out_sent;
+	size_t commands = size < unsent ? size : unsent;
+	if (commands > 0)
+		sent_commands(smtp, commands, now_ms);
+	if (size > commands && smtp->writing)
+		sent_content(smtp, size - commands, now_ms);
+	conclude(smtp, now_ms);
+}
+
+bool bm_smtp_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event)
+{
+	if (bm_queue_pop(&smtp->queue, event) || bm_transaction_next_event(smtp, event))
+		return true;
+	if (!smtp->closed || smtp->closed_told)
+		return false;
+	smtp->closed_told = true;
+	*event = smtp->closing;
+	return true;
+}
+
+static uint64_t saturated_sum(uint64_t a, uint64_t b)
+{
+	return a > BM_SMTP_NEVER - b ? BM_SMTP_NEVER : a + b;
+}
+
+uint64_t bm_smtp_deadline(const struct bm_smtp *smtp)
+{
+	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
+	if (smtp->closed || head == NULL)
+		return BM_SMTP_NEVER;
+	if (smtp->writing)
+		return saturated_sum(smtp->block_since_ms, bm_machine_time_out(smtp, BM_SMTP_BODY));
+	enum bm_smtp_command command = smtp->talk_ending ? BM_SMTP_END_OF_DATA : head->command;
+	return saturated_sum(smtp->pipeline.head_since_ms, bm_machine_time_out(smtp, command));
+}
+
+void bm_smtp_tick(struct bm_smtp *smtp, uint64_t now_ms)
+{
+	uint64_t deadline = bm_smtp_deadline(smtp);
+	if (deadline == BM_SMTP_NEVER || now_ms < deadline)
+		return;
+	enum bm_smtp_command command = bm_machine_awaited(smtp);
+	bm_machine_close(smtp, BM_SMTP_END_TIMEOUT, command, NULL, bm_machine_time_out_reason(command));
+}
+
+bool bm_smtp_idle(const struct bm_smtp *smtp)
+{
+	return smtp->ready && !smtp->closed && smtp->tx.state == BM_TRANSACTION_NONE && smtp->pipeline.count == 0;
+}
+
+static enum bm_code need_idle(const struct bm_smtp *smtp, struct bm_error *err)
+{
+	if (bm_smtp_idle(smtp))
+		return BM_OK;
+	return bm_error_set(err, BM_E_USAGE, "", "the session is not idle");
+}
+
+static enum bm_code need_command_mode(const struct bm_smtp *smtp, struct bm_error *err)
+{
+	if (smtp->talk_content)
+		return bm_error_set(err, BM_E_USAGE, "", "the server waits for content");
+	return need_idle(smtp, err);
+}
+
+enum bm_code bm_smtp_submit(
+	struct bm_smtp *smtp, const struct bm_smtp_transaction *transaction, uint64_t now_ms, struct bm_error *err)
+{
+	enum bm_code code = need_command_mode(smtp, err);
+	if (code == BM_OK)
+		code = bm_transaction_check(smtp, transaction, err);
+	if (code == BM_OK)
+		code = bm_transaction_begin(smtp, transaction, err);
+	if (code == BM_OK)
+		conclude(smtp, now_ms);
+	return code;
+}
+
+static bool begins_with(struct bm_span text, const char *word)
+{
+	size_t size = strlen(word);
+	return text.size >= size && bm_span_equal_nocase(bm_span_make(text.data, size), bm_span_of(word));
+}
+
+/* A talk may leave a transaction open that a submit must not fall into. */
+static void note_talk(struct bm_smtp *smtp, struct bm_span text)
+{
+	if (begins_with(text, "MAIL") || begins_with(text, "RCPT"))
+		smtp->dirty = true;
+}
+
+static void say_text(struct bm_smtp *smtp, enum bm_smtp_command command, struct bm_span text, uint64_t now_ms)
+{
+	bm_machine_say(smtp, command, 0, &text, 1, now_ms);
+	conclude(smtp, now_ms);
+}
+
+static enum bm_code say_quit(struct bm_smtp *smtp, struct bm_span text, uint64_t now_ms)
+{
+	smtp->quitting = true;
+	say_text(smtp, BM_SMTP_QUIT, text, now_ms);
+	return BM_OK;
+}
+
+/* CR and LF only as pairs, and a lone dot nowhere but in the last line. */
+static bool is_content(struct bm_span text)
+{
+	bool line_start = true;
+	for (size_t i = 0; i < text.size; i++) {
+		size_t left = text.size - i;
+		if (line_start && left >= 3 && memcmp(text.data + i, ".\r\n", 3) == 0)
+			return left == 3;
+		line_start = left >= 2 && text.data[i] == '\r' && text.data[i + 1] == '\n';
+		if (!line_start && (text.data[i] == '\r' || text.data[i] == '\n'))
+			return false;
+		i += line_start;
+	}
+	return false;
+}
+
+static enum bm_code talk_content(struct bm_smtp *smtp, struct bm_span text, uint64_t now_ms, struct bm_error *err)
+{
+	if (!is_content(text))
+		return bm_error_set(err, BM_E_USAGE, "", "content with a lone CR or LF, or without a last line of a lone dot");
+	bm_buf_clear(&smtp->talk_body);
+	if (bm_buf_append_span(&smtp->talk_body, text) != BM_OK)
+		return bm_error_nomem(err);
+	smtp->talk_content = false;
+	smtp->talk_ending = true;
+	smtp->talk_span = bm_buf_view(&smtp->talk_body);
+	bm_machine_write(smtp, BM_SMTP_TALK, &smtp->talk_span, 1, bm_span_make(NULL, 0), now_ms);
+	conclude(smtp, now_ms);
+	return BM_OK;
+}
+
+enum bm_code bm_smtp_talk(struct bm_smtp *smtp, struct bm_span text, uint64_t now_ms, struct bm_error *err)
+{
+	enum bm_code code = need_idle(smtp, err);
+	if (code != BM_OK)
+		return code;
+	if (smtp->talk_content)
+		return talk_content(smtp, text, now_ms, err);
+	if (!is_text(text))
+		return bm_error_set(err, BM_E_USAGE, "", "a command that is empty, too long or has control octets");
+	if (bm_span_equal_nocase(text, bm_span_of("QUIT")))
+		return say_quit(smtp, text, now_ms);
+	note_talk(smtp, text);
+	say_text(smtp, BM_SMTP_TALK, text, now_ms);
+	return BM_OK;
+}
+
+enum bm_code bm_smtp_quit(struct bm_smtp *smtp, uint64_t now_ms, struct bm_error *err)
+{
+	enum bm_code code = need_command_mode(smtp, err);
+	return code == BM_OK ? say_quit(smtp, bm_span_of("QUIT"), now_ms) : code;
+}
+
+const struct bm_smtp_capabilities *bm_smtp_capabilities(const struct bm_smtp *smtp)
+{
+	return &smtp->capabilities;
+}
+
+struct bm_span bm_smtp_keyword(const struct bm_smtp *smtp, size_t index)
+{
+	return bm_reply_line(&smtp->hello, index + 1);
+}
