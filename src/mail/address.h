@@ -51,4 +51,13 @@ size_t bm_address_key(const struct bm_address *address, bool with_case, unsigned
 /* The mailbox as a header shows it: the original when it is ASCII, else with its display name encoded (RFC 2047). */
 enum bm_code bm_address_append_header(struct bm_buf *out, const struct bm_address *address) BM_MUST_CHECK;
 
+/* The same in a header field of which column octets are written already; folded when it has to be. */
+enum bm_code bm_address_append_field(struct bm_buf *out, const struct bm_address *address, size_t column) BM_MUST_CHECK;
+
+/* A group with its name encoded; BM_E_ADDRESS when it is none, or when its members are not ASCII. */
+enum bm_code bm_address_append_group(struct bm_buf *out, struct bm_span text, size_t column) BM_MUST_CHECK;
+
+/* The first of a list of mailboxes: what stands before the first comma outside of strings and comments. */
+struct bm_span bm_address_first(struct bm_span list);
+
 #endif
