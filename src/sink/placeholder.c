@@ -1,6 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-int bm_sink_placeholder(void);
-int bm_sink_placeholder(void)
-{
-	return 0;
-}

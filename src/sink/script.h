@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules of a script, see bulkmail-sink(5). Each rule counts the events that it
+ * fits over the whole run, whichever rule wins in the end; the first one that fits wins.
+ */
+#ifndef BM_SINK_SCRIPT_H
+#define BM_SINK_SCRIPT_H
+
+#include "base/span.h"
+#include "bulkmail/errors.h"
+
+#include <regex.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The names are those of "on". */
+#define BM_SINK_EVENTS(X)                                                                                              \
+	X(CONNECT, "connect")                                                                                              \
+	X(GREETING, "greeting")                                                                                            \
+	X(CONTENT, "content")                                                                                              \
+	X(END, "end")                                                                                                      \
+	X(HELO, "HELO")                                                                                                    \
+	X(EHLO, "EHLO")                                                                                                    \
+	X(MAIL, "MAIL")                                                                                                    \
+	X(RCPT, "RCPT")                                                                                                    \
+	X(DATA, "DATA")                                                                                                    \
+	X(BDAT, "BDAT")                                                                                                    \
+	X(RSET, "RSET")                                                                                                    \
+	X(NOOP, "NOOP")                                                                                                    \
+	X(VRFY, "VRFY")                                                                                                    \
+	X(HELP, "HELP")                                                                                                    \
+	X(AUTH, "AUTH")                                                                                                    \
+	X(STARTTLS, "STARTTLS")                                                                                            \
+	X(QUIT, "QUIT")                                                                                                    \
+	X(OTHER, "other")
+
+enum bm_sink_event {
+#define BM_SINK_EVENT_MEMBER(name, text) BM_SINK_ON_##name,
+	BM_SINK_EVENTS(BM_SINK_EVENT_MEMBER)
+#undef BM_SINK_EVENT_MEMBER
+		BM_SINK_ON_COUNT
+};
+
+const char *bm_sink_event_name(enum bm_sink_event event);
+
+static inline uint32_t bm_sink_event_bit(enum bm_sink_event event)
+{
+	return UINT32_C(1) << event;
+}
+
+enum bm_sink_set_kind {
+	BM_SINK_SET_ALL,
+	BM_SINK_SET_LIST,
+	BM_SINK_SET_EVERY,
+	BM_SINK_SET_FROM,
+};
+
+/* Which of 1, 2, 3… are meant. */
+struct bm_sink_set {
+	enum bm_sink_set_kind kind;
+	uint64_t value; /* of every and from */
+	uint64_t *list;
+	size_t count;
+};
+
+struct bm_sink_bytes {
+	unsigned char *data; /* NULL: not given */
+	size_t size;
+};
+
+struct bm_sink_rule {
+	uint32_t on; /* bits of events */
+	bool has_match;
+	regex_t match;
+	struct bm_sink_set nth;
+	struct bm_sink_set connection;
+	uint64_t times; /* 0: without limit */
+	uint64_t after; /* octets of content on the wire */
+	struct bm_sink_bytes reply;
+	struct bm_sink_bytes presend;
+	struct bm_sink_bytes postsend;
+	uint64_t delay_ms;
+	uint64_t drip_ms;
+	uint64_t linger_ms;
+	bool no_reply;
+	bool accept;
+	bool stall;
+	bool stop_reading;
+	bool close;
+	bool reset;
+	bool exit;
+	uint64_t seen;
+	uint64_t fired;
+};
+
+struct bm_sink_script {
+	struct bm_sink_rule *rules;
+	size_t count;
+};
+
+/* What happened; line is the command, mail the MAIL command of the transaction for content and end. */
+struct bm_sink_happening {
+	uint32_t events;
+	uint64_t connection;
+	uint64_t after;
+	struct bm_span line;
+	struct bm_span mail;
+};
+
+/* BM_E_MISSING without the file, BM_E_CONF with file and line. */
+enum bm_code bm_sink_script_load(struct bm_sink_script *script, const char *path, struct bm_error *err) BM_MUST_CHECK;
+
+/* The same from memory; name stands for the file in errors. */
+enum bm_code bm_sink_script_parse(
+	struct bm_sink_script *script, const char *name, struct bm_span text, struct bm_error *err) BM_MUST_CHECK;
+
+void bm_sink_script_deinit(struct bm_sink_script *script);
+
+/* Counts the event and returns the rule that it sets off, NULL for none. */
+const struct bm_sink_rule *bm_sink_script_match(
+	struct bm_sink_script *script, const struct bm_sink_happening *happening);
+
+/* The smallest "after" of the rules on content that is not below from; UINT64_MAX for none. */
+uint64_t bm_sink_script_trip(const struct bm_sink_script *script, uint64_t from);
+
+/* True when a rule stops reading: then small socket buffers are wanted. */
+bool bm_sink_script_stops_reading(const struct bm_sink_script *script);
+
+/* The first three octets as a reply code, 0 when they are no digits. */
+int bm_sink_reply_code(struct bm_span reply);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a session, for session.c, commands.c, transfer.c and record.c only. */
+#ifndef BM_SINK_SESSION_PRIVATE_H
+#define BM_SINK_SESSION_PRIVATE_H
+
+#include "sink/command.h"
+#include "sink/content.h"
+#include "sink/session.h"
+#include "sink/violation.h"
+
+enum bm_sink_state {
+	BM_SINK_S_CONNECT,
+	BM_SINK_S_GREETING,
+	BM_SINK_S_COMMAND,
+	BM_SINK_S_SKIP,    /* the rest of a line that is too long */
+	BM_SINK_S_CONTENT, /* behind 354 */
+	BM_SINK_S_CHUNK,   /* octets of a BDAT */
+	BM_SINK_S_END,     /* all of a content or chunk is there, not answered yet */
+};
+
+struct bm_sink_transaction {
+	bool open;       /* MAIL was accepted */
+	bool mail_tried; /* MAIL came; what rides behind a refused one is no violation */
+	bool rcpt_tried;
+	bool chunked; /* a BDAT came */
+	bool failed;  /* a chunk was refused: only RSET helps (RFC 3030, 2) */
+	bool utf8;
+	bool eight;
+	bool binary;
+	bool has_size;
+	uint64_t size; /* declared */
+	uint64_t recipient_count;
+	uint32_t seen;      /* violations, as bits */
+	struct bm_buf mail; /* the command line */
+	struct bm_buf sender;
+	struct bm_buf mail_params;
+	struct bm_buf recipients; /* each address and its parameters end in NUL */
+	struct bm_buf refused;    /* each address ends in NUL */
+};
+
+struct bm_sink_session {
+	struct bm_sink_shared *shared;
+	uint64_t number;
+	enum bm_sink_state state;
+	enum bm_sink_action action;
+	struct bm_buf in;   /* input that had to wait */
+	struct bm_span cur; /* input at hand, during feed and tick only */
+	struct bm_buf out;
+	struct bm_buf drip; /* goes out one octet at a time */
+	uint64_t drip_ms;
+	uint64_t drip_at;
+
+	bool chosen; /* the event at hand has had its rule looked up */
+	const struct bm_sink_rule *rule;
+	uint64_t wake; /* the event at hand waits until then */
+
+	const struct bm_sink_rule *tail; /* its postsend and its end are still to come */
+	uint64_t tail_at;
+
+	bool stalled; /* never answers again */
+	bool deaf;    /* does not even read */
+	bool broken;  /* no memory: to be reset */
+	bool quit;    /* to be closed once all is said */
+	bool shut;    /* the greeting was a refusal */
+	bool esmtp;   /* EHLO was accepted */
+	bool bad;     /* the command line at hand is malformed */
+	struct bm_buf helo;
+	struct bm_buf reply; /* to the event at hand */
+	struct bm_buf chunk; /* the BDAT line */
+	uint64_t chunk_left;
+	bool chunk_last;
+	uint64_t trip; /* octets of content at which a rule waits */
+	struct bm_sink_transaction transaction;
+	struct bm_sink_content content;
+};
+
+/* session.c */
+
+/* Finds the rule for an event and waits for its delay: false while it lasts. */
+bool bm_sink_gate(struct bm_sink_session *session, uint32_t events, struct bm_span line);
+
+/* Makes the reply by the rule at hand or else the usual one (text NULL: that to EHLO); returns its code, 0 for none or
+   garbage. */
+int bm_sink_decide(struct bm_sink_session *session, int code, const char *enhanced, const char *text);
+
+/* Sends what was decided and does what else the rule wants. */
+void bm_sink_deliver(struct bm_sink_session *session);
+
+/* Both; returns the code that counts: the usual one when the rule sends nothing. */
+int bm_sink_answer(struct bm_sink_session *session, int code, const char *enhanced, const char *text);
+
+/* Counts it, for the transaction at hand or as a line of the record. */
+void bm_sink_report(struct bm_sink_session *session, enum bm_sink_violation violation, struct bm_span line);
+
+/* Drops a prefix of the input at hand. */
+void bm_sink_take(struct bm_sink_session *session, size_t size);
+
+/* Ends the transaction; what it did wrong is reported now. */
+void bm_sink_transaction_clear(struct bm_sink_session *session);
+
+bool bm_sink_offers(const struct bm_sink_session *session, enum bm_sink_extension extension);
+
+/* Appends or marks the session as broken. */
+void bm_sink_put(struct bm_sink_session *session, struct bm_buf *to, struct bm_span span);
+
+/* commands.c */
+
+/* Each returns true when the session can go on. */
+bool bm_sink_step_command(struct bm_sink_session *session);
+bool bm_sink_step_skip(struct bm_sink_session *session);
+
+/* transfer.c */
+
+void bm_sink_content_start(struct bm_sink_session *session);
+bool bm_sink_step_content(struct bm_sink_session *session);
+bool bm_sink_step_chunk(struct bm_sink_session *session);
+bool bm_sink_step_end(struct bm_sink_session *session);
+
+/* record.c */
+
+struct bm_sink_result {
+	bool accepted;
+	const char *hash;
+};
+
+/* Adds the transaction's line to the log. */
+void bm_sink_record_transaction(struct bm_sink_session *session, const struct bm_sink_result *result);
+void bm_sink_record_violation(struct bm_sink_session *session, enum bm_sink_violation violation, struct bm_span line);
+
+#endif

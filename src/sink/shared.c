@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "sink/session.h"
+
+#include "base/error.h"
+#include "base/number.h"
+
+#define SIZE_MAX_DEFAULT (UINT64_C(100) << 20)
+#define EHLO_MAX (64U << 10)
+#define LOG_MAX (SIZE_MAX / 2)
+
+#define USUAL "PIPELINING,SIZE,8BITMIME,ENHANCEDSTATUSCODES,CHUNKING,SMTPUTF8,DSN"
+
+struct keyword {
+	const char *name;
+	enum bm_sink_extension bit;
+};
+
+static const struct keyword keywords[] = {
+	{"PIPELINING", BM_SINK_EXT_PIPELINING},
+	{"SIZE", BM_SINK_EXT_SIZE},
+	{"8BITMIME", BM_SINK_EXT_8BITMIME},
+	{"ENHANCEDSTATUSCODES", BM_SINK_EXT_ENHANCEDSTATUSCODES},
+	{"CHUNKING", BM_SINK_EXT_CHUNKING},
+	{"SMTPUTF8", BM_SINK_EXT_SMTPUTF8},
+	{"DSN", BM_SINK_EXT_DSN},
+	{"BINARYMIME", BM_SINK_EXT_BINARYMIME},
+};
+
+static uint32_t keyword_bit(struct bm_span name)
+{
+	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
+		if (bm_span_equal_nocase(name, bm_span_of(keywords[i].name)))
+			return (uint32_t)keywords[i].bit;
+	return 0;
+}
+
+/* Takes the text up to the next mark off the list. */
+static struct bm_span next_word(struct bm_span *list, unsigned char mark)
+{
+	const unsigned char *end = list->size == 0 ? NULL : memchr(list->data, mark, list->size);
+	size_t size = end == NULL ? list->size : (size_t)(end - list->data);
+	struct bm_span word = bm_span_make(list->data, size);
+	size_t skip = end == NULL ? size : size + 1;
+	*list = bm_span_make(list->data + skip, list->size - skip);
+	return bm_span_trim(word);
+}
+
+static enum bm_code add_line(struct bm_sink_shared *shared, struct bm_span item)
+{
+	struct bm_span args = item;
+	struct bm_span name = next_word(&args, ' ');
+	uint32_t bit = keyword_bit(name);
+
+	shared->extensions |= bit;
+	args = bm_span_trim(args);
+	if (bit != BM_SINK_EXT_SIZE)
+		return bm_buf_append_fmt(&shared->ehlo, "\r\n250-%.*s", (int)item.size, (const char *)item.data);
+	/* "SIZE 0" states no limit. */
+	if (args.size > 0 && (!bm_number_parse(args, &shared->size_max) || shared->size_max > SIZE_MAX_DEFAULT))
+		return BM_E_USAGE;
+	enum bm_code code = bm_buf_append_fmt(&shared->ehlo, "\r\n250-SIZE %llu", (unsigned long long)shared->size_max);
+	shared->size_max = shared->size_max == 0 ? SIZE_MAX_DEFAULT : shared->size_max;
+	return code;
+}
+
+static enum bm_code make_ehlo(struct bm_sink_shared *shared, struct bm_span list)
+{
+	enum bm_code code = bm_buf_append_str(&shared->ehlo, "250-sink.bulkmail.invalid");
+	size_t last = 0;
+
+	while (list.size > 0 && code == BM_OK) {
+		struct bm_span item = next_word(&list, ',');
+		if (bm_span_has_control(item))
+			return BM_E_USAGE;
+		if (item.size == 0)
+			continue;
+		last = shared->ehlo.size + 2;
+		code = add_line(shared, item);
+	}
+	if (code == BM_OK)
+		code = bm_buf_append_str(&shared->ehlo, "\r\n");
+	if (code == BM_OK)
+		shared->ehlo.data[last + 3] = ' ';
+	return code;
+}
+
+enum bm_code bm_sink_shared_init(
+	struct bm_sink_shared *shared, const char *extensions, bool recorded, struct bm_error *err)
+{
+	*shared = (struct bm_sink_shared){.size_max = SIZE_MAX_DEFAULT};
+	bm_buf_init(&shared->ehlo, EHLO_MAX);
+	bm_buf_init(&shared->log, LOG_MAX);
+	enum bm_code code = make_ehlo(shared, bm_span_of(extensions == NULL ? USUAL : extensions));
+	if (code != BM_OK)
+		return bm_error_set(err, code, "", "the extensions are no list of EHLO keywords: %s", extensions);
+	if (!recorded)
+		return BM_OK;
+	shared->digest = EVP_MD_fetch(NULL, "SHA256", NULL);
+	return shared->digest == NULL ? bm_error_nomem(err) : BM_OK;
+}
+
+void bm_sink_shared_deinit(struct bm_sink_shared *shared)
+{
+	EVP_MD_free(shared->digest);
+	bm_buf_deinit(&shared->ehlo);
+	bm_buf_deinit(&shared->log);
+	bm_sink_script_deinit(&shared->script);
+}
