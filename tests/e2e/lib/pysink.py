@@ -21,19 +21,20 @@ from dataclasses import dataclass, field
 
 EXTENSIONS = ("PIPELINING", "8BITMIME", "SIZE 52428800", "ENHANCEDSTATUSCODES")
 SECONDS_IDLE = 60
+KEEP = b"keep"
 
 
 @dataclass
 class Rule:
     """At `stage` (GREETING, EHLO, HELO, MAIL, RCPT, DATA, CONTENT, RSET, QUIT), when the
-    command holds `match`: says `reply` (nothing when None) and closes if `close`. Counts the
-    commands that match: the first `skip` are left alone, then `times` are hit (None: all)."""
+    command holds `match`: says `reply` after `pause` seconds (KEEP: what is usual; None:
+    nothing) and then closes if `close`. `hits` are the occurrences that it is for, from 1;
+    None means all."""
 
     stage: str
-    reply: bytes = None
+    reply: bytes = KEEP
     match: bytes = b""
-    times: int = None
-    skip: int = 0
+    hits: tuple = None
     close: bool = False
     pause: float = 0
     seen: int = 0
@@ -42,8 +43,7 @@ class Rule:
         if stage != self.stage or self.match not in line:
             return False
         self.seen += 1
-        hit = self.seen - self.skip
-        return hit > 0 and (self.times is None or hit <= self.times)
+        return self.hits is None or self.seen in self.hits
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Connection:
     def answer(self, stage, line, usual):
         """Says the usual reply or what a rule wants; True when it was a positive one."""
         rule = self.sink.rule_for(stage, line)
-        reply = rule.reply if rule else usual
+        reply = rule.reply if rule and rule.reply is not KEEP else usual
         if rule and rule.pause:
             time.sleep(rule.pause)
         if reply:
@@ -224,7 +224,9 @@ class Sink:
 
     def rule_for(self, stage, line):
         with self.lock:
-            return next((rule for rule in self.rules if rule.takes(stage, line)), None)
+            # Every rule counts, also behind the one that wins.
+            taken = [rule for rule in self.rules if rule.takes(stage, line)]
+            return taken[0] if taken else None
 
     def note_command(self, line):
         with self.lock:

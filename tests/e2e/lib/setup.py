@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 from dataclasses import dataclass, field
 
 from . import command, content
@@ -121,6 +122,9 @@ class Bench:
             (self.folder / "banned.txt").write_bytes(self.setup.banned)
         (self.folder / "servers.conf").write_text("\n".join(self._server_lines()) + "\n", encoding="utf-8")
         (self.folder / "master.conf").write_text("\n".join(self._master_lines()) + "\n", encoding="utf-8")
+        # The original reads a conf file again, and appends its lists again, while it is younger than the process.
+        for path in self.folder.iterdir():
+            os.utime(path, (time.time() - 3600,) * 2)
 
     def _server_lines(self):
         yield "# one value a server, in their order"
@@ -207,14 +211,18 @@ class Bench:
         )
 
     def run_ours(self, *more):
+        run = self.run_ours_dummy(*more)
+        check_totals(self.setup, run)
+        return run
+
+    def run_ours_dummy(self, *more):
+        """The same where no sink is asked what came."""
         cwd = self._cwd("ours")
         options = ["--conf", self.folder / "master.conf"]
         for name, value in self.setup.given.items():
             options += [OPTION_OF[name], value]
         sent = command.send([*options, *self.setup.ours, *more], cwd)
-        run = self._collect(cwd, status=sent.status, returned=sent.status in (0, 1), sent=sent)
-        check_totals(self.setup, run)
-        return run
+        return self._collect(cwd, status=sent.status, returned=sent.status in (0, 1), sent=sent)
 
 
 def transaction_of(record):
