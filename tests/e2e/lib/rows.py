@@ -113,7 +113,7 @@ PAIR_DIFFERS = {
 
 def used_up_rows():
     """The turn comes back to a first server that may not be used again."""
-    first = {"max_messages": 4, "max_messages_per_robin": 2}
+    first = {"max_messages": 3, "max_messages_per_robin": 2}
     for others in (1, 2):
         servers = [first] + [{"max_messages_per_robin": 2} for _ in range(others)]
         yield row(f"first-used-up-of-{others + 1}", servers=servers, differs=[GIVES_UP], covers=["max_messages", "MB012"])
