@@ -5,7 +5,6 @@ file, list and message, against the same recording sinks, one program after the 
 import base64
 import os
 import pathlib
-import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -31,7 +30,8 @@ class Setup:
     extensions: tuple = None
     dead: tuple = ()  # indexes of servers that nobody listens for
     ours: tuple = ()  # further options for `bulkmail send`
-    linger: int = 0  # seconds that the original's process lives on
+    original: tuple = ()  # further options for the driver of the original
+    sink: type = Sink  # what records
     seconds: int = ORIGINAL_SECONDS  # the original is ended after these
 
 
@@ -103,7 +103,7 @@ class Bench:
         rules = self.setup.rules
         for index in range(len(self.setup.servers)):
             options = {"extensions": self.setup.extensions} if self.setup.extensions is not None else {}
-            sink = Sink(rules=rules[index] if index < len(rules) else (), **options)
+            sink = self.setup.sink(rules=rules[index] if index < len(rules) else (), **options)
             self.sinks.append(sink)
             self.ports.append(sink.port)
             if index in self.setup.dead:
@@ -188,7 +188,7 @@ class Bench:
     def run_original(self):
         cwd = self._cwd("original")
         arguments = ["timeout", "-k", "1", str(self.setup.seconds), "/usr/bin/perl", str(DRIVER)]
-        arguments += ["--conf", str(self.folder / "master.conf"), "--linger", str(self.setup.linger)]
+        arguments += ["--conf", str(self.folder / "master.conf"), *self.setup.original]
         arguments += [f"{name}={value}" for name, value in self.setup.given.items()]
         done = subprocess.run(
             arguments,
@@ -206,8 +206,8 @@ class Bench:
             returned=said.get("returned") == "1",
             errcode=said.get("errcode", ""),
             timed_out=done.returncode in (124, 137),
-            # timeout(1) says 128 + n of a child that a signal ended
-            signal=done.returncode - 128 if done.returncode == 128 + signal.SIGALRM else 0,
+            # timeout(1) ends itself with the signal that ended its child
+            signal=max(0, -done.returncode),
         )
 
     def run_ours(self, *more):

@@ -3,7 +3,7 @@
 # Runs one campaign of the original, Debian's libmail-bulkmail-perl, for the tests
 # that compare it with ours. Run it under timeout(1): it can wait for ever.
 #
-#   run_original.pl --conf FILE [--linger SECONDS] [NAME=VALUE]...
+#   run_original.pl --conf FILE [--linger SECONDS] [--ignore-sigpipe] [NAME=VALUE]...
 #
 # It says on standard output what became of it, one "key: value" a line. Exit
 # status: 0 the campaign returned success, 1 it returned failure, 2 it could not
@@ -14,9 +14,10 @@ use warnings;
 my ($conf_file, $linger, @given);
 while (@ARGV) {
 	my $argument = shift;
-	if    ($argument eq '--conf')   { $conf_file = shift }
-	elsif ($argument eq '--linger') { $linger    = shift }
-	else                            { push @given, split(/=/, $argument, 2) }
+	if ($argument eq '--conf') { $conf_file = shift }
+	elsif ($argument eq '--linger') { $linger = shift }
+	elsif ($argument eq '--ignore-sigpipe') { $SIG{PIPE} = 'IGNORE' }
+	else { push @given, split(/=/, $argument, 2) }
 }
 die "no --conf\n" unless defined $conf_file;
 
