@@ -81,6 +81,9 @@ BM_API const struct bm_conf_value *bm_conf_get(
 /* The text of the last of those values; NULL when unset or undef. */
 BM_API const char *bm_conf_text(const struct bm_conf *conf, const char *package, const char *name);
 
+/* The options it was made with. */
+BM_API struct bm_conf_options bm_conf_options_of(const struct bm_conf *conf);
+
 BM_API void bm_conf_free(struct bm_conf *conf);
 
 #ifdef __cplusplus

@@ -79,6 +79,20 @@ static bool is_stopped(struct bm_driver *driver)
 	return bm_waker_count(driver->waker) > driver->patience;
 }
 
+/* Waits until the deadline at the most, in slices where somebody wants a pulse. */
+static void wait_for_peer(struct bm_driver *driver, bool want_write, uint64_t deadline)
+{
+	uint64_t until = deadline;
+
+	if (driver->pulse != NULL) {
+		uint64_t slice_end = bm_clock_monotonic_ms() + BM_DRIVER_PULSE_MS;
+		until = slice_end < deadline ? slice_end : deadline;
+	}
+	bm_stream_wait(driver->stream, want_write, until, driver->waker);
+	if (driver->pulse != NULL)
+		driver->pulse(driver->pulse_user);
+}
+
 /* Reading goes on while writing (RFC 2920, 3.1): neither side may wait for the other for ever. */
 static void step(struct bm_driver *driver)
 {
@@ -89,7 +103,7 @@ static void step(struct bm_driver *driver)
 	if (deadline == BM_SMTP_NEVER)
 		return;
 	if (!wrote)
-		bm_stream_wait(driver->stream, pending, deadline, driver->waker);
+		wait_for_peer(driver, pending, deadline);
 	if (!wrote || pending)
 		read_some(driver);
 	bm_smtp_tick(driver->smtp, bm_clock_monotonic_ms());

@@ -8,11 +8,18 @@
 #include "net/waker.h"
 #include "smtp/smtp.h"
 
+/* How often at least the pulse is called during a wait. */
+#define BM_DRIVER_PULSE_MS 200
+
+typedef void bm_driver_pulse_fn(void *user);
+
 struct bm_driver {
 	struct bm_smtp *smtp;     /* borrowed */
 	struct bm_stream *stream; /* borrowed */
 	struct bm_waker *waker;   /* borrowed; NULL: none */
 	unsigned patience;        /* bm_driver_next gives up once bm_waker_count exceeds this */
+	bm_driver_pulse_fn *pulse; /* called while it waits, for a progress line; NULL: none */
+	void *pulse_user;
 };
 
 /*

@@ -150,6 +150,7 @@ void bm_machine_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_c
 		.command = command,
 		.end = smtp->quitting ? BM_SMTP_END_QUIT : end,
 		.reason = reason,
+		.unsent = smtp->writing || smtp->out.size > smtp->out_sent,
 	};
 	if (reply != NULL)
 		smtp->closing.reply = *reply;

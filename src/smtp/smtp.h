@@ -131,6 +131,7 @@ struct bm_smtp_event {
 	enum bm_smtp_disposition disposition; /* RECIPIENT */
 	bool answered;                        /* RECIPIENT: a reply about it (or its transaction) was read */
 	enum bm_smtp_end end;                 /* CLOSED */
+	bool unsent;                          /* CLOSED: part of what was said last had not left yet */
 	const char *reason; /* CLOSED: one line for people; RECIPIENT: why, when no reply decided, else NULL */
 };
 

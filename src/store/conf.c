@@ -223,3 +223,8 @@ void bm_conf_free(struct bm_conf *conf)
 	free(conf->foreign);
 	free(conf);
 }
+
+struct bm_conf_options bm_conf_options_of(const struct bm_conf *conf)
+{
+	return conf->options;
+}
