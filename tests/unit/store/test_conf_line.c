@@ -74,7 +74,7 @@ static void values_lose_their_blanks_and_keep_their_quotes(void **state)
 	expect_pair("define = 1", "define", "1");
 	expect_pair("7 = x", "7", "x");
 	expect_pair("Subject = Gr\xc3\xbc\xc3\x9f"
-				 "e",
+				"e",
 		"Subject",
 		"Gr\xc3\xbc\xc3\x9f"
 		"e");
