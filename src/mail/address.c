@@ -266,6 +266,8 @@ static bool parse_mailbox(struct cursor *cur, struct bm_address *out)
 	if (!take_phrase(cur, &phrase))
 		return false;
 	if (next_is(cur, '<')) {
+		if (phrase.words > 0 && phrase.first.data[0] == '.')
+			return fail(cur, "the display name begins with a dot");
 		out->display = phrase.text;
 		if (!parse_angle(cur, out))
 			return false;
@@ -507,7 +509,7 @@ static enum bm_code append_encoded(struct bm_buf *out, struct bm_span display, s
 {
 	struct bm_buf plain;
 
-	bm_buf_init(&plain, display.size);
+	bm_buf_init(&plain, 2 * display.size);
 	enum bm_code code = append_plain(&plain, display);
 	if (code == BM_OK)
 		code = bm_encode_words(out, bm_buf_view(&plain), column);

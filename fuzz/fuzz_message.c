@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Any octets as options and content: the first two choose form and flags, then NUL-ended attributes, the rest is
+ * content. A copy has CR LF alone as line ends and ends in one, every line that begins with a dot is stuffed, no line
+ * is too long unless wrapping is trusted, headers are ASCII, and its size is what was foretold.
+ */
+#include "mail/fold.h"
+#include "mail/render.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define REQUIRE(what)                                                                                                  \
+	do {                                                                                                               \
+		if (!(what))                                                                                                   \
+			abort();                                                                                                   \
+	} while (0)
+
+struct input {
+	const uint8_t *at;
+	const uint8_t *end;
+};
+
+/* A string up to the next NUL; NULL when it is empty or there is none. */
+static const char *take_text(struct input *in)
+{
+	const uint8_t *start = in->at;
+	const uint8_t *nul = start < in->end ? memchr(start, 0, (size_t)(in->end - start)) : NULL;
+
+	if (nul == NULL)
+		return NULL;
+	in->at = nul + 1;
+	return nul == start ? NULL : (const char *)start;
+}
+
+static void check_lines(struct bm_span text, bool any_length, uint64_t expected)
+{
+	bool header = true;
+	uint64_t dots = 0;
+
+	REQUIRE(text.size >= 2 && text.data[text.size - 2] == '\r' && text.data[text.size - 1] == '\n');
+	for (size_t start = 0; start < text.size;) {
+		size_t end = start;
+		while (text.data[end] != '\r') {
+			REQUIRE(text.data[end] != '\n' && text.data[end] != 0);
+			REQUIRE(!header || text.data[end] < 0x80);
+			end++;
+		}
+		REQUIRE(text.data[end + 1] == '\n');
+		size_t length = end - start;
+		header = header && length > 0;
+		bool dot = length > 0 && text.data[start] == '.';
+		REQUIRE(!dot || (length > 1 && text.data[start + 1] == '.'));
+		dots += dot;
+		REQUIRE(any_length || length - (dot ? 1 : 0) <= BM_LINE_MAX);
+		start = end + 2;
+	}
+	REQUIRE(!header);
+	REQUIRE(text.size - dots == expected);
+}
+
+/* Headers are named lines and their continuations, and no Bcc is among them. */
+static void check_headers(struct bm_span text)
+{
+	struct bm_lines lines;
+
+	bm_lines_init(&lines, text);
+	while (bm_lines_next(&lines) && lines.line.size > 0) {
+		const unsigned char *colon = memchr(lines.line.data, ':', lines.line.size);
+		bool folded = lines.line.data[0] == ' ' || lines.line.data[0] == '\t';
+		REQUIRE(folded ? lines.number > 1 : colon != NULL && colon > lines.line.data);
+		REQUIRE(lines.line.size < 4 || !bm_span_equal_nocase(bm_span_make(lines.line.data, 4), bm_span_of("bcc:")));
+	}
+}
+
+static void check_copy(const struct bm_message *message, const struct bm_address *to, bool any_length)
+{
+	struct bm_render render;
+	struct bm_error err = BM_ERROR_INIT;
+	struct bm_buf all;
+
+	bm_render_init(&render);
+	bm_buf_init(&all, SIZE_MAX / 2);
+	REQUIRE(bm_message_render(message, &render, to, 7, &err) == BM_OK);
+	REQUIRE(render.count <= BM_RENDER_SPANS);
+	for (size_t i = 0; i < render.count; i++)
+		REQUIRE(bm_buf_append_span(&all, render.spans[i]) == BM_OK);
+	check_lines(bm_buf_view(&all), any_length, render.size_bytes);
+	check_headers(bm_buf_view(&all));
+	REQUIRE(render.size_bytes == bm_message_size(message, to->original.size));
+	bm_buf_deinit(&all);
+	bm_render_deinit(&render);
+}
+
+static void set_flags(struct bm_message_options *options, unsigned bits)
+{
+	static const enum bm_message_form forms[] = {
+		BM_MESSAGE_BODY, BM_MESSAGE_FILE, BM_MESSAGE_HEADERS, BM_MESSAGE_FILE};
+
+	options->form = forms[bits & 3];
+	options->html = bits & 4;
+	options->use_envelope = bits & 8;
+	options->force80 = bits & 16;
+	options->trust_wrapping = (bits & 0x60) == 0x60;
+	options->trust_email = bits & 0x80;
+	options->trust_precedence = bits & 0x100;
+	options->date = (uint64_t)bits * 4000000;
+	options->utc_offset = (int)(bits >> 8) * 10 - 1300;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bm_message_options options = BM_MESSAGE_OPTIONS_INIT;
+	struct bm_message *message = NULL;
+	struct bm_error err = BM_ERROR_INIT;
+	struct bm_address to;
+
+	if (size < 2)
+		return 0;
+	struct input in = {data + 2, data + size};
+	set_flags(&options, (unsigned)data[0] | (unsigned)data[1] << 8);
+	options.from = take_text(&in);
+	options.to = take_text(&in);
+	options.sender = take_text(&in);
+	options.reply_to = take_text(&in);
+	options.subject = take_text(&in);
+	options.precedence = take_text(&in);
+	options.message_id_host = take_text(&in);
+	struct bm_header header = {take_text(&in), take_text(&in)};
+	options.headers = &header;
+	options.header_count = header.name != NULL && header.value != NULL;
+	options.content = in.at;
+	options.content_size = (size_t)(in.end - in.at);
+	REQUIRE(bm_address_parse(&to, bm_span_of("Jim T <jim@x.org>"), NULL) == BM_OK);
+	enum bm_code code = bm_message_new(&message, &options, &err);
+	REQUIRE((code == BM_OK) == (message != NULL));
+	REQUIRE(code == BM_OK || (err.code == code && err.text[0] != '\0'));
+	if (code == BM_OK)
+		check_copy(message, &to, options.trust_wrapping);
+	bm_message_free(message);
+	return 0;
+}
