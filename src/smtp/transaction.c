@@ -99,6 +99,7 @@ static void refuse_for_size(struct bm_transaction *tx)
 	static const char text[] = "552 5.3.4 the message is larger than the SIZE that the server takes\r\n";
 	tx->verdict.set = true;
 	tx->verdict.disposition = BM_SMTP_REFUSED;
+	tx->verdict.reason = NULL;
 	tx->verdict.reply = (struct bm_reply){.code = 552, .enhanced = "5.3.4", .raw = bm_span_of(text), .lines = 1};
 	settle(tx);
 }
