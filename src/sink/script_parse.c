@@ -199,7 +199,7 @@ static const char *parse_match(const json_t *value, void *to, struct bm_sink_rul
 	const char *expected = "a POSIX extended regular expression";
 	if (!json_is_string(value) || json_string_length(value) != strlen(json_string_value(value)))
 		return expected;
-	if (regcomp(to, json_string_value(value), REG_EXTENDED | REG_ICASE) != 0)
+	if (regcomp(to, json_string_value(value), REG_EXTENDED | REG_ICASE | REG_NOSUB) != 0)
 		return expected;
 	rule->has_match = true;
 	return NULL;
