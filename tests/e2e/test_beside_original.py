@@ -11,6 +11,8 @@ from lib.compare import compare, same
 from lib.rows import ENVELOPE, ROWS, SORTED
 from lib.setup import Bench, Setup, lines_of, read_bytes
 
+pytestmark = pytest.mark.usefixtures("original")
+
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.setup.name)
 def test_same_as_the_original(row, tmp_path):

@@ -12,6 +12,8 @@ from lib.pysink import Rule
 from lib.rows import ENVELOPE
 from lib.setup import Bench, Setup, lines_of
 
+pytestmark = pytest.mark.usefixtures("original")
+
 DOMAINS_OF_FIVE = ((b"a", b"x"), (b"b", b"y"), (b"c", b"z"))
 FIVE = b"".join(b"%s%d@%s.example.org\n" % (name, n, domain) for name, domain in DOMAINS_OF_FIVE for n in range(1, 6))
 ALL_OF_FIVE = [line.decode() for line in lines_of(FIVE)]
@@ -37,7 +39,7 @@ def test_451_to_the_end_of_data(tmp_path):
     # It says the content again as commands, takes the replies to these for those to what follows, and says nothing.
     assert original.returned and not original.timed_out
     assert b"this is the news." in original.commands[0]
-    assert 0 < len(original.recipients()) < 15
+    assert len(original.recipients()) <= 3
     assert len(in_good(original, ALL_OF_FIVE)) > len(original.recipients())
     assert sorted(ours.recipients()) == ALL_OF_FIVE
     assert ours.status == command.OK

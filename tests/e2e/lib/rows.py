@@ -202,6 +202,7 @@ def text_rows():
         yield row(f"not-force80-{name}", list=two, body=texts[name])
     yield row("fold-at-998", list=two, body=b"many words " * 200 + b"\n" + b"z" * 2500 + b"\n")
     yield row("wrapping-trusted", list=two, body=LONG, campaign={"force80": "1", "Trusting": ["wrapping"]}, covers=["Trusting"])
+    yield row("eight-bit", list=two, body="Gr\u00fc\u00dfe, \u20ac 5\n".encode("utf-8"))
     yield row("only-dots", list=two, body=b".\n.\n..\n.\n")
 
 

@@ -27,7 +27,6 @@ class Setup:
     banned: bytes = None
     given: dict = field(default_factory=dict)  # attributes by option and by constructor
     rules: list = field(default_factory=list)  # of each server, faults that it plays
-    extensions: tuple = None
     dead: tuple = ()  # indexes of servers that nobody listens for
     ours: tuple = ()  # further options for `bulkmail send`
     original: tuple = ()  # further options for the driver of the original
@@ -100,16 +99,22 @@ class Bench:
         self.ports = []
 
     def __enter__(self):
-        rules = self.setup.rules
-        for index in range(len(self.setup.servers)):
-            options = {"extensions": self.setup.extensions} if self.setup.extensions is not None else {}
-            sink = self.setup.sink(rules=rules[index] if index < len(rules) else (), **options)
-            self.sinks.append(sink)
-            self.ports.append(sink.port)
-            if index in self.setup.dead:
-                sink.stop()
-        self._write_files()
+        try:
+            for index in range(len(self.setup.servers)):
+                self._start_sink(index)
+            self._write_files()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
+
+    def _start_sink(self, index):
+        rules = self.setup.rules
+        sink = self.setup.sink(rules=rules[index] if index < len(rules) else ())
+        self.sinks.append(sink)
+        self.ports.append(sink.port)
+        if index in self.setup.dead:
+            sink.stop()
 
     def __exit__(self, *_):
         for sink in self.sinks:
