@@ -180,7 +180,8 @@ def test_lines_of_good_and_bad(tmp_path):
 def test_alarm_is_left_behind(tmp_path):
     # manual: row-timeout, time_out
     refusal = Rule("RCPT", b"550 5.1.1 no\r\n", match=b"b@")
-    setup = Setup("alarm", b"a@x.example.org\nb@x.example.org\n", defaults={"time_out": 1}, rules=[[refusal]], original=("--linger", "3"))
+    two = b"a@x.example.org\nb@x.example.org\n"
+    setup = Setup("alarm", two, defaults={"time_out": 1}, rules=[[refusal]], original=("--linger", "3"))
     original, ours = run(setup, tmp_path)
     # The last reply was a 5yz: its alarm ends the program a second after the campaign.
     assert original.returned and original.signal == signal.SIGALRM
@@ -191,7 +192,8 @@ def test_alarm_is_left_behind(tmp_path):
 def test_deadline_of_a_reply(tmp_path):
     # manual: row-timeout, time_out, MBS014
     silence = Rule("RCPT", pause=3, match=b"b@", hits=(1,))
-    setup = Setup("silence", b"a@x.example.org\nb@x.example.org\nc@x.example.org\n", defaults={"time_out": 1}, rules=[[silence]], ours=SOON)
+    three = b"a@x.example.org\nb@x.example.org\nc@x.example.org\n"
+    setup = Setup("silence", three, defaults={"time_out": 1}, rules=[[silence]], ours=SOON)
     with Bench(setup, tmp_path) as bench:
         begun = time.monotonic()
         ours = bench.run_ours()

@@ -58,7 +58,8 @@ def stored_from_file(path, id_pattern, recipient_field):
     trace, sent = take_trace(text)
     found = re.search(id_pattern, trace[b"received"])
     assert found, trace
-    return Stored(address_in(trace[b"return-path"]), [address_in(trace[recipient_field])], sent, found.group(1).decode())
+    sender, recipient = address_in(trace[b"return-path"]), address_in(trace[recipient_field])
+    return Stored(sender, [recipient], sent, found.group(1).decode())
 
 
 class Server:
