@@ -11,6 +11,8 @@ from lib.compare import compare, same
 from lib.rows import ENVELOPE, ROWS, SORTED
 from lib.setup import Bench, Setup, lines_of, read_bytes
 
+pytestmark = pytest.mark.usefixtures("original")
+
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.setup.name)
 def test_same_as_the_original(row, tmp_path):
@@ -87,7 +89,8 @@ def test_campaign_from_options_alone_is_the_conf_files(tmp_path):
     (tmp_path / "options").mkdir()
     with Bench(Setup("conf", SORTED, campaign=ENVELOPE), tmp_path / "conf") as bench:
         by_conf = bench.run_ours()
-    bare = Setup("options", SORTED, campaign={"LIST": None, "Message": None, "From": None, "Subject": None, "use_envelope": None})
+    left_out = ("LIST", "Message", "From", "Subject", "use_envelope", "message_from_file")
+    bare = Setup("options", SORTED, campaign=dict.fromkeys(left_out))
     with Bench(bare, tmp_path / "options") as bench:
         by_options = bench.run_ours(
             *("--list", bench.folder / "list.txt", "--body", bench.folder / "body.txt"),

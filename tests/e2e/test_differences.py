@@ -12,6 +12,8 @@ from lib.pysink import Rule
 from lib.rows import ENVELOPE
 from lib.setup import Bench, Setup, lines_of
 
+pytestmark = pytest.mark.usefixtures("original")
+
 DOMAINS_OF_FIVE = ((b"a", b"x"), (b"b", b"y"), (b"c", b"z"))
 FIVE = b"".join(b"%s%d@%s.example.org\n" % (name, n, domain) for name, domain in DOMAINS_OF_FIVE for n in range(1, 6))
 ALL_OF_FIVE = [line.decode() for line in lines_of(FIVE)]
@@ -37,7 +39,7 @@ def test_451_to_the_end_of_data(tmp_path):
     # It says the content again as commands, takes the replies to these for those to what follows, and says nothing.
     assert original.returned and not original.timed_out
     assert b"this is the news." in original.commands[0]
-    assert 0 < len(original.recipients()) < 15
+    assert len(original.recipients()) <= 3
     assert len(in_good(original, ALL_OF_FIVE)) > len(original.recipients())
     assert sorted(ours.recipients()) == ALL_OF_FIVE
     assert ours.status == command.OK
@@ -178,7 +180,8 @@ def test_lines_of_good_and_bad(tmp_path):
 def test_alarm_is_left_behind(tmp_path):
     # manual: row-timeout, time_out
     refusal = Rule("RCPT", b"550 5.1.1 no\r\n", match=b"b@")
-    setup = Setup("alarm", b"a@x.example.org\nb@x.example.org\n", defaults={"time_out": 1}, rules=[[refusal]], original=("--linger", "3"))
+    two = b"a@x.example.org\nb@x.example.org\n"
+    setup = Setup("alarm", two, defaults={"time_out": 1}, rules=[[refusal]], original=("--linger", "3"))
     original, ours = run(setup, tmp_path)
     # The last reply was a 5yz: its alarm ends the program a second after the campaign.
     assert original.returned and original.signal == signal.SIGALRM
@@ -189,7 +192,8 @@ def test_alarm_is_left_behind(tmp_path):
 def test_deadline_of_a_reply(tmp_path):
     # manual: row-timeout, time_out, MBS014
     silence = Rule("RCPT", pause=3, match=b"b@", hits=(1,))
-    setup = Setup("silence", b"a@x.example.org\nb@x.example.org\nc@x.example.org\n", defaults={"time_out": 1}, rules=[[silence]], ours=SOON)
+    three = b"a@x.example.org\nb@x.example.org\nc@x.example.org\n"
+    setup = Setup("silence", three, defaults={"time_out": 1}, rules=[[silence]], ours=SOON)
     with Bench(setup, tmp_path) as bench:
         begun = time.monotonic()
         ours = bench.run_ours()

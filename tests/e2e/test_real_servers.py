@@ -58,21 +58,26 @@ MESSAGE = (
 LIMITS = {"opensmtpd": {"max_messages_per_connection": "100"}}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def unpacked():
-    servers.set_up()
+@pytest.fixture(scope="module")
+def running(unpacked):
+    """Starts a server when the first test asks for it."""
+    started = {}
+
+    def get(name):
+        if name not in started:
+            started[name] = servers.SERVERS[name](refuses=True).start()
+        return started[name]
+
+    yield get
+    for server in started.values():
+        server.stop()
 
 
-@pytest.fixture(scope="module", params=list(servers.SERVERS))
-def running(request, unpacked):
-    with servers.SERVERS[request.param](refuses=True) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running):
-    running.forget()
-    return running
+@pytest.fixture(params=list(servers.SERVERS))
+def server(request, running):
+    made = running(request.param)
+    made.forget()
+    return made
 
 
 def addresses(count, refused_each=None):
@@ -84,12 +89,12 @@ def addresses(count, refused_each=None):
         yield f"{name}{number:04d}@d{number // width:02d}.example.org"
 
 
-def write_files(server, folder, rcpts, campaign):
+def write_files(server, folder, rcpts, campaign, limits):
     """The conf file, server file, list and body of a campaign; returns the options that name them."""
     (folder / "list.txt").write_text("".join(f"{rcpt}\n" for rcpt in rcpts), encoding="ascii")
     (folder / "body.txt").write_bytes(BODY)
     (folder / "message.eml").write_bytes(MESSAGE)
-    limits = "".join(f"{name} @= {value}\n" for name, value in LIMITS.get(server.name, {}).items())
+    limits = "".join(f"{name} @= {value}\n" for name, value in limits.items())
     (folder / "servers.conf").write_text(
         f"define package Mail::Bulkmail::Server\nSmtp @= 127.0.0.1\nPort @= {server.port}\n{limits}", encoding="ascii"
     )
@@ -105,8 +110,8 @@ def write_files(server, folder, rcpts, campaign):
     return ["--conf", folder / "master.conf", "--list", folder / "list.txt"]
 
 
-def send(server, folder, rcpts, campaign, *options):
-    named = write_files(server, folder, rcpts, campaign)
+def send(server, folder, rcpts, campaign, *options, limits=None):
+    named = write_files(server, folder, rcpts, campaign, LIMITS.get(server.name, {}) if limits is None else limits)
     return command.send([*named, *options], folder, seconds=120)
 
 
@@ -199,3 +204,27 @@ def test_every_tenth_refused(server, tmp_path, use_envelope, count):
     found = by_recipient(server.collect(count - len(refused)))
     assert sorted(found) == sorted(set(rcpts) - set(refused))
     assert set((tmp_path / "good.txt").read_text().splitlines()) == set(found)
+
+
+def test_several_connections(server, tmp_path):
+    # manual: connections
+    rcpts = list(addresses(400, refused_each=20))
+    refused = [rcpt for rcpt in rcpts if rcpt.startswith(servers.REFUSED)]
+    campaign = {**ATTRIBUTES, "use_envelope": "0"}
+    sent = send(server, tmp_path, rcpts, campaign, "--body", tmp_path / "body.txt", "--set", "connections=4")
+    check_outcomes(server, sent, rcpts, refused)
+    assert sorted(by_recipient(server.collect(len(rcpts) - len(refused)))) == sorted(set(rcpts) - set(refused))
+    assert sent.report["servers"][0]["connections"] >= 4
+
+
+@pytest.mark.parametrize("server", ["opensmtpd"], indirect=True)
+def test_452_to_mail_after_100_messages(server, tmp_path):
+    """OpenSMTPD takes 100 messages over a connection and answers 452 to each MAIL after them, without an
+    end: only a fresh connection helps."""
+    # manual: retry_delay, max_errors_per_connection
+    rcpts = list(addresses(260))
+    soon = ("--set", "retry_delay=1", "--set", "retry_delay_max=1")
+    campaign = {**ATTRIBUTES, "use_envelope": "0"}
+    sent = send(server, tmp_path, rcpts, campaign, "--body", tmp_path / "body.txt", *soon, limits={})
+    check_outcomes(server, sent, rcpts)
+    assert sorted(by_recipient(server.collect(len(rcpts)))) == rcpts

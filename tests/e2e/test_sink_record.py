@@ -13,6 +13,8 @@ from lib.pysink import Sink
 from lib.rows import limit_rows, plain_rows
 from lib.setup import Bench
 
+pytestmark = pytest.mark.usefixtures("original")
+
 FIELDS = ("helo", "sender", "recipients", "refused", "size", "sha256", "accepted", "content_base64")
 
 CONTENTS = (

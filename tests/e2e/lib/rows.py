@@ -13,10 +13,8 @@ SORTED = (
     + b"".join(b"c%d@gamma.example.com\n" % n for n in range(1, 5))
 )
 
-UNSORTED = b"".join(
-    b"u%d@%s\n" % (n, (b"alpha.example.org", b"beta.example.net", b"beta.example.net", b"gamma.example.com")[n * n % 4 - n % 3])
-    for n in range(1, 14)
-)
+DOMAINS = (b"alpha.example.org", b"beta.example.net", b"beta.example.net", b"gamma.example.com")
+UNSORTED = b"".join(b"u%d@%s\n" % (n, DOMAINS[n * n % 4 - n % 3]) for n in range(1, 14))
 
 ENVELOPE = {"use_envelope": "1", "To": "readers@lists.example.org"}
 
@@ -40,7 +38,8 @@ def plain_rows():
     for servers in (1, 2, 3, 4):
         robin = {} if servers == 1 else {"max_messages_per_robin": 2}
         for use, campaign in (("0", {}), ("1", ENVELOPE)):
-            yield row(f"plain-{servers}-servers-envelope-{use}", servers=[dict(robin) for _ in range(servers)], campaign=campaign)
+            name = f"plain-{servers}-servers-envelope-{use}"
+            yield row(name, servers=[dict(robin) for _ in range(servers)], campaign=campaign)
     yield row("robin-0-stays", servers=[{"max_messages_per_robin": 0}, {"max_messages_per_robin": 0}])
     yield row("robin-of-each", servers=[{"max_messages_per_robin": n} for n in (1, 3, 2)], list=UNSORTED)
     yield row("robin-1-of-4", servers=[{"max_messages_per_robin": 1} for _ in range(4)], campaign=ENVELOPE)
@@ -116,7 +115,8 @@ def used_up_rows():
     first = {"max_messages": 3, "max_messages_per_robin": 2}
     for others in (1, 2):
         servers = [first] + [{"max_messages_per_robin": 2} for _ in range(others)]
-        yield row(f"first-used-up-of-{others + 1}", servers=servers, differs=[GIVES_UP], covers=["max_messages", "MB012"])
+        name = f"first-used-up-of-{others + 1}"
+        yield row(name, servers=servers, differs=[GIVES_UP], covers=["max_messages", "MB012"])
     yield row(
         "second-used-up",
         servers=[{"max_messages_per_robin": 2}, {"max_messages": 3, "max_messages_per_robin": 2}],
@@ -124,14 +124,23 @@ def used_up_rows():
     )
 
 
+def joined(*lines):
+    return "".join(line + "\n" for line in lines).encode("utf-8")
+
+
 def list_rows():
-    duplicates = b"a@x.example.org\nb@x.example.org\nA@x.example.org\na@X.EXAMPLE.ORG\nb@x.example.org\nc@y.example.net\n"
+    duplicates = joined(
+        "a@x.example.org", "b@x.example.org", "A@x.example.org", "a@X.EXAMPLE.ORG", "b@x.example.org", "c@y.example.net"
+    )
     yield row("duplicates", list=duplicates, covers=["MB017"])
     yield row("duplicates-envelope", list=duplicates, campaign=ENVELOPE, covers=["MB017"])
     yield row("duplicates-trusted", list=duplicates, campaign={"Trusting": ["duplicates"]}, covers=["Trusting"])
     yield row("duplicates-by-case", list=duplicates, campaign={"Trusting": ["banned"]}, covers=["Trusting"])
     banned = b"bad@x.example.org\nspam.example.net\n"
-    mixed = b"ok@x.example.org\nbad@x.example.org\nBAD@x.example.org\nbad@X.example.org\nu@spam.example.net\nu@Spam.Example.NET\nu@sub.spam.example.net\n"
+    mixed = joined(
+        *("ok@x.example.org", "bad@x.example.org", "BAD@x.example.org", "bad@X.example.org"),
+        *("u@spam.example.net", "u@Spam.Example.NET", "u@sub.spam.example.net"),
+    )
     yield row("banned", list=mixed, banned=banned, covers=["banned", "MB018"])
     yield row("banned-by-case", list=mixed, banned=banned, campaign={"Trusting": ["banned"]}, covers=["banned"])
     yield row(
@@ -144,20 +153,28 @@ def list_rows():
     )
     yield row(
         "invalid-lines",
-        list=b"\n  \nnobody\na@\n@x.example.org\na@x\na b@x.example.org\na@x..example.org\n<a@x.example.org\ngood@x.example.org\n",
+        list=joined(
+            *("", "  ", "nobody", "a@", "@x.example.org", "a@x", "a b@x.example.org", "a@x..example.org"),
+            *("<a@x.example.org", "good@x.example.org"),
+        ),
         covers=["MB007", "BAD"],
     )
     yield row(
         "display-names",
-        list=b'"Jim T"<jim@x.example.org>\nJim T <tim@x.example.org>\n"a, b" <ab@x.example.org>\n"quoted local"@x.example.org\n',
+        list=joined(
+            *('"Jim T"<jim@x.example.org>', "Jim T <tim@x.example.org>", '"a, b" <ab@x.example.org>'),
+            '"quoted local"@x.example.org',
+        ),
         covers=["LIST"],
     )
-    yield row("display-names-envelope", list=b'"Jim T"<jim@x.example.org>\nTim <tim@x.example.org>\n', campaign=ENVELOPE)
-    yield row("comments", list=b"(of Jim)jim@x.example.org\ntim(Tim)@x.example.org\nann@x.example.org(Ann)\n")
+    named = joined('"Jim T"<jim@x.example.org>', "Tim <tim@x.example.org>")
+    yield row("display-names-envelope", list=named, campaign=ENVELOPE)
+    yield row("comments", list=joined("(of Jim)jim@x.example.org", "tim(Tim)@x.example.org", "ann@x.example.org(Ann)"))
     yield row("white-space", list=b"  a@x.example.org\t\n\tb@x.example.org \n\n\nc@x.example.org")
     yield row("crlf-list", list=b"a@x.example.org\r\nb@x.example.org\r\n\r\nc@y.example.net\r\n", campaign=ENVELOPE)
     yield row("unsorted-envelope", list=UNSORTED, campaign=ENVELOPE)
-    yield row("domain-case-envelope", list=b"a@x.example.org\nb@X.Example.Org\nc@x.example.org\n", campaign=ENVELOPE)
+    by_case = joined("a@x.example.org", "b@X.Example.Org", "c@x.example.org")
+    yield row("domain-case-envelope", list=by_case, campaign=ENVELOPE)
     yield row("one-recipient", list=b"only@x.example.org\n", campaign=ENVELOPE)
     yield row("empty-list", list=b"")
     yield row(
@@ -169,7 +186,8 @@ def list_rows():
 
 
 LONG = (
-    b"This line is a good deal longer than seventy-eight characters, and so it has to be folded somewhere near the end of it.\n"
+    b"This line is a good deal longer than seventy-eight characters, "
+    b"and so it has to be folded somewhere near the end of it.\n"
     b"\n"
     b"%s\n"
     b".a line that begins with a dot\n"
@@ -185,13 +203,14 @@ def text_rows():
     texts = {
         "long-lines": LONG,
         "no-final-newline": b"Short.\nThe last line has no end",
-        "no-final-newline-long": LONG + b"the last line is long as well, it goes on and on, and it has no line end at all",
+        "no-final-newline-long": LONG + b"the last line is long as well, " * 3 + b"and it has no line end",
         "one-line": b"only one line",
         "crlf": LONG.replace(b"\n", b"\r\n"),
         "lone-cr": b"one\rtwo\r.three\rfour\r",
         "mixed-ends": b"one\r\ntwo\n\rthree\r\r\nfour\n",
         "blank-lines-at-end": b"text\n\n\n\n",
-        "punctuation-at-fold": (b"word, " * 30 + b"\n" + b"(a-b/c) " * 20 + b"\n" + b"x" * 77 + b" y z\n" + b"-" * 90 + b"\n"),
+        "punctuation-at-fold": b"word, " * 30 + b"\n" + b"(a-b/c) " * 20 + b"\n" + b"x" * 77 + b" y\n",
+        "no-word-at-fold": b"-" * 90 + b"\n" + b"-" * 70 + b" word " + b"-" * 90 + b"\n",
         "fold-makes-dot": b"a" * 77 + b" .dot after the fold of this line\n" + b"b" * 78 + b".next\n",
         "exactly-78": b"e" * 78 + b"\n" + b"f" * 79 + b"\n" + b"g" * 78 + b"\n",
         "spaces": b" " * 100 + b"\n" + b"word" + b" " * 100 + b"word\n" + b"\t" * 90 + b"x\n",
@@ -201,7 +220,9 @@ def text_rows():
     for name in ("long-lines", "no-final-newline", "crlf", "lone-cr", "mixed-ends"):
         yield row(f"not-force80-{name}", list=two, body=texts[name])
     yield row("fold-at-998", list=two, body=b"many words " * 200 + b"\n" + b"z" * 2500 + b"\n")
-    yield row("wrapping-trusted", list=two, body=LONG, campaign={"force80": "1", "Trusting": ["wrapping"]}, covers=["Trusting"])
+    trusted = {"force80": "1", "Trusting": ["wrapping"]}
+    yield row("wrapping-trusted", list=two, body=LONG, campaign=trusted, covers=["Trusting"])
+    yield row("eight-bit", list=two, body="Gr\u00fc\u00dfe, \u20ac 5\n".encode("utf-8"))
     yield row("only-dots", list=two, body=b".\n.\n..\n.\n")
 
 
@@ -235,9 +256,10 @@ def header_rows():
     yield row("to-group", list=two, campaign={"use_envelope": "1", "To": "Our readers:;"}, covers=["To"])
     yield row("no-subject", list=two, campaign={"Subject": None})
     yield row("blank-subject", list=two, given={"Subject": " "})
-    yield row("long-subject", list=two, campaign={"Subject": "news and " * 12 + "more"})
-    yield row("long-subject-force80", list=two, campaign={"Subject": "news and " * 12 + "more", "force80": "1"}, covers=["force80"])
-    yield row("one-word-subject-force80", list=two, campaign={"Subject": "N" * 160, "force80": "1"}, covers=["force80"])
+    for name, subject in (("long", "news and " * 12 + "more"), ("one-word", "N" * 160)):
+        yield row(f"{name}-subject", list=two, campaign={"Subject": subject})
+        force80 = {"Subject": subject, "force80": "1"}
+        yield row(f"{name}-subject-force80", list=two, campaign=force80, covers=["force80"])
     message = b"X-Issue: 42\n\nThe body.\n"
     from_message = {"headers_from_message": "1"}
     yield row("headers-from-message", list=two, body=message, campaign=from_message, covers=["headers_from_message"])

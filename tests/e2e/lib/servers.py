@@ -9,7 +9,6 @@ import pathlib
 import pwd
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -59,7 +58,8 @@ def stored_from_file(path, id_pattern, recipient_field):
     trace, sent = take_trace(text)
     found = re.search(id_pattern, trace[b"received"])
     assert found, trace
-    return Stored(address_in(trace[b"return-path"]), [address_in(trace[recipient_field])], sent, found.group(1).decode())
+    sender, recipient = address_in(trace[b"return-path"]), address_in(trace[recipient_field])
+    return Stored(sender, [recipient], sent, found.group(1).decode())
 
 
 class Server:
@@ -120,9 +120,19 @@ class Server:
         # "new" only: what is being written lies in "tmp"
         return list((self.folder / "store").glob("**/new/*"))
 
+    def logs(self):
+        paths = [path for path in sorted(self.folder.glob("*log*")) if path.is_file()]
+        return "\n".join(f"{path.name}: ...{path.read_text(errors='replace')[-2000:]}" for path in paths)
+
+    def wait_for(self, stored, count, seconds):
+        try:
+            wait_until(lambda: stored() >= count, seconds, f"{self.name} stores {count} deliveries")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it has {stored()}\n{self.logs()}") from None
+
     def collect(self, count, seconds=60):
-        """Waits until `count` deliveries are stored, and returns them all."""
-        wait_until(lambda: len(self.stored_files()) >= count, seconds, f"{self.name} stores {count} deliveries")
+        """Waits until `count` deliveries are stored, and returns all that are."""
+        self.wait_for(lambda: len(self.stored_files()), count, seconds)
         return [stored_from_file(path, self.id_pattern, self.recipient_field) for path in self.stored_files()]
 
 
@@ -288,12 +298,15 @@ match from any for any action "store"
 """
     SPOOL = pathlib.Path("/var/spool/smtpd")
     SOCKET = pathlib.Path("/var/run/smtpd.sock")
+    lock = None
+    locked = False
 
     def prepare(self):
         # Queue and control socket have fixed places: one opensmtpd a machine at a time.
         assert not pathlib.Path("/var/lib/dpkg/info/opensmtpd.list").exists(), "an installed opensmtpd owns the queue"
         self.lock = open("/tmp/e2e-opensmtpd.lock", "w", encoding="ascii")
         wait_until(self.try_lock, 120, "the other test run ends its opensmtpd")
+        self.locked = True
         self.empty_queue()
         names = f'table refused {{ "^{REFUSED}.*" }}' if self.refuses else ""
         reject = "match from any for any rcpt-to regex <refused> reject" if self.refuses else ""
@@ -319,8 +332,9 @@ match from any for any action "store"
 
     def stop(self):
         super().stop()
-        if getattr(self, "lock", None):
+        if self.locked:
             self.empty_queue()
+        if self.lock:
             self.lock.close()
 
 
@@ -340,27 +354,17 @@ class Aiosmtpd(Server):
         if (self.folder / "record").exists():
             os.truncate(self.folder / "record", 0)
 
-    def lines(self):
+    def records(self):
         path = self.folder / "record"
-        return path.read_bytes().splitlines() if path.exists() else []
+        return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
     def collect(self, count, seconds=60):
-        def stored():
-            return [json.loads(line) for line in self.lines()]
-
-        wait_until(lambda: sum(len(one["recipients"]) for one in stored()) >= count, seconds, "aiosmtpd's record")
+        # It writes each line before it says 250: there is nothing to wait for but the file.
+        self.wait_for(lambda: sum(len(one["recipients"]) for one in self.records()), count, seconds)
         return [
             Stored(one["sender"], one["recipients"], bytes.fromhex(one["content"]), str(number))
-            for number, one in enumerate(stored())
+            for number, one in enumerate(self.records())
         ]
 
 
 SERVERS = {kind.name: kind for kind in (Postfix, Exim, OpenSmtpd, Aiosmtpd)}
-
-
-def set_up():
-    """Fetches the servers when they are not there."""
-    done = subprocess.run(
-        [REPOSITORY / "scripts" / "setup-servers"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300
-    )
-    assert done.returncode == 0, done.stdout.decode("utf-8", "replace")
