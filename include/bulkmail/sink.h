@@ -20,14 +20,14 @@ struct bm_sink;
 
 /* bulkmail-sink(5) describes the script and the record. Strings are only read during bm_sink_new. */
 struct bm_sink_options {
-	size_t size;            /* sizeof this struct */
-	const char *host;       /* address to listen on */
-	uint16_t port;          /* 0: a free one */
-	const char *script;     /* path of the rules, NULL: none */
-	const char *out;        /* path of the record, one JSON object a line, NULL: none; "-" standard output */
-	bool content;           /* the record holds each message's content */
-	bool discard;           /* nothing is recorded or checked: for benchmarks */
-	const char *extensions; /* EHLO keywords, joined by commas; NULL: all that the sink knows */
+	size_t size;        /* sizeof this struct */
+	const char *host;   /* address to listen on */
+	uint16_t port;      /* 0: a free one */
+	const char *script; /* path of the rules, NULL: none */
+	const char *out;    /* the record, one JSON object a line, is added to this path; NULL: none; "-" standard output */
+	bool content;       /* the record holds each message's content */
+	bool discard;       /* nothing is recorded, and without a script nothing is checked: for benchmarks */
+	const char *extensions; /* EHLO keywords, joined by commas; NULL: all that the sink knows but BINARYMIME */
 };
 
 #define BM_SINK_OPTIONS_INIT                                                                                           \
@@ -44,19 +44,23 @@ struct bm_sink_counters {
 	uint64_t violations;   /* of the protocol by the client */
 };
 
-/* Reads the script and listens. The caller frees *out. */
+/*
+ * Reads the script and listens. The caller frees *out. BM_E_MISSING without the script, BM_E_CONF for a bad rule (with
+ * file and line), BM_E_USAGE for bad extensions, BM_E_IO for the record, BM_E_CONNECT when it cannot listen.
+ */
 BM_API enum bm_code bm_sink_new(
 	struct bm_sink **out, const struct bm_sink_options *options, struct bm_error *err) BM_MUST_CHECK;
 
 /* The port it listens on. */
 BM_API uint16_t bm_sink_port(const struct bm_sink *sink);
 
-/* Serves until bm_sink_stop. */
+/* Serves until bm_sink_stop. BM_E_STOPPED: a rule of the script said exit. BM_E_IO: the record cannot be written. */
 BM_API enum bm_code bm_sink_run(struct bm_sink *sink, struct bm_error *err) BM_MUST_CHECK;
 
 /* May be called from a signal handler or another thread. */
 BM_API void bm_sink_stop(struct bm_sink *sink);
 
+/* Not from another thread while it runs. */
 BM_API struct bm_sink_counters bm_sink_counters(const struct bm_sink *sink);
 
 BM_API void bm_sink_free(struct bm_sink *sink);
