@@ -5,7 +5,6 @@
  */
 #include "mail/address.h"
 
-
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -96,8 +96,7 @@ static void check_copy(const struct bm_message *message, const struct bm_address
 
 static void set_flags(struct bm_message_options *options, unsigned bits)
 {
-	static const enum bm_message_form forms[] = {
-		BM_MESSAGE_BODY, BM_MESSAGE_FILE, BM_MESSAGE_HEADERS, BM_MESSAGE_FILE};
+	static const enum bm_message_form forms[] = {BM_MESSAGE_BODY, BM_MESSAGE_FILE, BM_MESSAGE_HEADERS, BM_MESSAGE_FILE};
 
 	options->form = forms[bits & 3];
 	options->html = bits & 4;

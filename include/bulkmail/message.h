@@ -38,7 +38,7 @@ struct bm_message_options {
 	size_t content_size;
 	const char *from;       /* needed for a body: MB014 */
 	const char *to;         /* the header To with use_envelope: MB015 */
-	const char *sender;     /* unset: From */
+	const char *sender;     /* unset: From; "<>" is the null reverse-path */
 	const char *reply_to;   /* unset: From */
 	const char *subject;    /* unset: no header */
 	const char *precedence; /* unset: list */
@@ -63,8 +63,9 @@ struct bm_message_options {
 
 /*
  * Compiles a message. MB001 precedence, MB002 an attribute's address, MB004 a Cc or Bcc
- * header is set, MB005 a header's name, MB014 no From, MB015 no To, MB016 no content, MB019
- * no sender, MB022 headers that do not parse; BM_E_MESSAGE. The caller frees *out.
+ * header is set, MB005 a header's name, MB014 no From, MB015 no To, MB016 no content or
+ * a NUL in it, MB019 no sender, MB022 headers that do not parse or cannot be sent, MB023 a file's body has a line over
+ * 998 octets; BM_E_MESSAGE. BM_E_USAGE for options out of range. The caller frees *out.
  */
 BM_API enum bm_code bm_message_new(
 	struct bm_message **out, const struct bm_message_options *options, struct bm_error *err) BM_MUST_CHECK;
@@ -76,7 +77,10 @@ BM_API const char *bm_message_sender(const struct bm_message *message);
 /* True when the body holds octets above 0x7f: it needs a server with 8BITMIME. */
 BM_API bool bm_message_eight_bit(const struct bm_message *message);
 
-/* Octets of one copy with CR LF, without dot-stuffing and terminator (RFC 1870), for a To header of to_size octets. */
+/*
+ * Octets of one copy with CR LF, without dot-stuffing and terminator (RFC 1870). to_size is that of the recipient's
+ * record, which counts only where it is the header To; exact while that record is ASCII and fits on one line.
+ */
 BM_API uint64_t bm_message_size(const struct bm_message *message, size_t to_size);
 
 #ifdef __cplusplus

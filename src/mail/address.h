@@ -21,14 +21,15 @@ struct bm_address {
 										 else the case as given */
 	size_t size;
 	size_t domain;           /* offset of the domain in mailbox */
-	struct bm_span original; /* the whole text, trimmed, comments and all; borrowed from the input */
+	struct bm_span original; /* the whole text without spaces at its ends, comments and all; borrowed from the input */
 	struct bm_span display;  /* the display name as it stands, empty without one; borrowed */
 };
 
 /*
  * One mailbox: `local@domain`, `<local@domain>`, `name <local@domain>`; comments in parentheses are dropped. reason,
  * when not NULL, gets a static string that says what is wrong. Control octets, a non-ASCII local part, a domain that is
- * no host name, IDN or address literal: BM_E_ADDRESS.
+ * no host name, IDN or address literal: BM_E_ADDRESS. A line end or TAB at either end is a control octet too: who reads
+ * lines trims them.
  */
 enum bm_code bm_address_parse(struct bm_address *out, struct bm_span text, const char **reason) BM_MUST_CHECK;
 

@@ -7,9 +7,9 @@
 #define BM_MAIL_COMPILED_H
 
 #include "base/buf.h"
+#include "bulkmail/message.h"
 #include "mail/address.h"
 #include "mail/domain.h"
-#include "bulkmail/message.h"
 
 struct bm_message {
 	struct bm_buf wire; /* headers, empty line, body: CR LF, dots stuffed */

@@ -108,8 +108,8 @@ static enum bm_code check_value(struct bm_span name, struct bm_span value, struc
 	int shown = name.size > 100 ? 100 : (int)name.size;
 
 	if (has_bad_control(value))
-		return bm_error_set(
-			err, BM_E_MESSAGE, "MB022", "header %.*s: a control character in its value", shown, (const char *)name.data);
+		return bm_error_set(err, BM_E_MESSAGE, "MB022", "header %.*s: a control character in its value", shown,
+			(const char *)name.data);
 	if (!bm_utf8_valid(value.data, value.size))
 		return bm_error_set(
 			err, BM_E_MESSAGE, "MB022", "header %.*s: its value is not valid UTF-8", shown, (const char *)name.data);
@@ -169,7 +169,8 @@ static enum bm_code take_attributes(struct bm_draft *draft, struct bm_error *err
 		bool address = i <= BM_ATTRIBUTE_REPLY_TO && !options->trust_email;
 		enum bm_code code = BM_OK;
 		if (address && has_bad_control(value))
-			code = bm_error_set(err, BM_E_MESSAGE, "MB002", "%s: a control character in the address", attribute_names[i]);
+			code =
+				bm_error_set(err, BM_E_MESSAGE, "MB002", "%s: a control character in the address", attribute_names[i]);
 		else
 			code = check_value(bm_span_of(attribute_names[i]), value, err);
 		if (code != BM_OK)
@@ -231,8 +232,7 @@ static bool starts_blank(struct bm_span line)
 }
 
 /* From its first line to the end of its last one; the blank behind the colon stays, as in the original. */
-static enum bm_code set_block_field(
-	struct bm_draft *draft, struct bm_span field, size_t number, struct bm_error *err)
+static enum bm_code set_block_field(struct bm_draft *draft, struct bm_span field, size_t number, struct bm_error *err)
 {
 	const unsigned char *colon = memchr(field.data, ':', field.size);
 

@@ -43,8 +43,8 @@ struct bm_draft {
 };
 
 /* Takes the attributes and further headers of the options, and takes the content apart. deinit in any case. */
-enum bm_code bm_draft_init(struct bm_draft *draft, const struct bm_message_options *options, struct bm_error *err)
-	BM_MUST_CHECK;
+enum bm_code bm_draft_init(
+	struct bm_draft *draft, const struct bm_message_options *options, struct bm_error *err) BM_MUST_CHECK;
 void bm_draft_deinit(struct bm_draft *draft);
 
 /* The header's name that an attribute fills. */

@@ -54,8 +54,9 @@ static enum bm_code check_single(const struct bm_draft *draft, const struct bm_f
 	for (size_t i = 0; i < draft->field_count; i++) {
 		const struct bm_field *other = &draft->fields[i];
 		if (other->raw.size > 0 && bm_span_equal_nocase(other->name, field->name))
-			return bm_error_set(err, BM_E_MESSAGE, "MB022", "line %zu of the message: a second %.*s (the first: line %zu)",
-				field->line, (int)field->name.size, (const char *)field->name.data, other->line);
+			return bm_error_set(err, BM_E_MESSAGE, "MB022",
+				"line %zu of the message: a second %.*s (the first: line %zu)", field->line, (int)field->name.size,
+				(const char *)field->name.data, other->line);
 	}
 	return BM_OK;
 }

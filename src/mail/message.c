@@ -131,8 +131,8 @@ static enum bm_code check_required(const struct bm_draft *draft, struct bm_error
 /* The fields that there is one of (RFC 5322, 3.6), and that we write or that would make ours the second. */
 static bool clashes(const struct bm_draft *draft, const struct bm_field *field)
 {
-	static const char *const single[] = {"Date", "Message-ID", "MIME-Version", "Content-Type",
-		"Content-Transfer-Encoding"};
+	static const char *const single[] = {
+		"Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"};
 
 	for (size_t i = 0; i < BM_ATTRIBUTE_COUNT; i++) {
 		bool written = i != BM_ATTRIBUTE_SUBJECT || !bm_is_blank(draft->attributes[i]);
@@ -163,7 +163,7 @@ static enum bm_code check_body(const struct bm_draft *draft, struct bm_error *er
 	bool whole_lines = is_file(draft) && !draft->options->trust_wrapping;
 	struct bm_lines lines;
 
-	if (draft->options->content_size == 0 || (!is_file(draft) && draft->body.size == 0))
+	if (!is_file(draft) && draft->body.size == 0)
 		return bm_error_set(err, BM_E_MESSAGE, "MB016", "there is no message");
 	bm_lines_init(&lines, draft->body);
 	while (bm_lines_next(&lines)) {
@@ -172,14 +172,17 @@ static enum bm_code check_body(const struct bm_draft *draft, struct bm_error *er
 			return bm_error_set(
 				err, BM_E_MESSAGE, "MB016", "line %zu of the message holds a NUL: it cannot be sent as text", number);
 		if (whole_lines && lines.line.size > BM_LINE_MAX)
-			return bm_error_set(err, BM_E_MESSAGE, "MB023", "line %zu of the message is longer than %d octets", number,
-				BM_LINE_MAX);
+			return bm_error_set(
+				err, BM_E_MESSAGE, "MB023", "line %zu of the message is longer than %d octets", number, BM_LINE_MAX);
 	}
 	return BM_OK;
 }
 
 static enum bm_code check(const struct bm_draft *draft, struct bm_error *err)
 {
+	/* The original misses the body last; of an empty file it would be odd to say that it lacks a From. */
+	if (is_file(draft) && draft->options->content_size == 0)
+		return bm_error_set(err, BM_E_MESSAGE, "MB016", "there is no message");
 	enum bm_code code = check_precedence(draft, err);
 	if (code == BM_OK)
 		code = check_addresses(draft, err);
@@ -607,20 +610,20 @@ static enum bm_code compile(struct bm_message *message, const struct bm_draft *d
 	return code;
 }
 
-static enum bm_code check_usage(
-	struct bm_message **out, const struct bm_message_options *options, struct bm_error *err)
+static enum bm_code check_usage(struct bm_message **out, const struct bm_message_options *options, struct bm_error *err)
 {
 	if (out != NULL)
 		*out = NULL;
 	if (out == NULL || options == NULL || options->size != sizeof *options)
 		return bm_error_set(err, BM_E_USAGE, "", "the options of the message are not of this version");
-	if ((options->content == NULL && options->content_size > 0) || (options->headers == NULL && options->header_count > 0))
+	if ((options->content == NULL && options->content_size > 0) ||
+		(options->headers == NULL && options->header_count > 0))
 		return bm_error_set(err, BM_E_USAGE, "", "a size without content");
 	return options->content_size > WIRE_MAX / 2 ? bm_error_set(err, BM_E_LIMIT, "", "the message is too large") : BM_OK;
 }
 
-static enum bm_code build(struct bm_message *message, struct bm_draft *draft, const struct bm_message_options *options,
-	struct bm_error *err)
+static enum bm_code build(
+	struct bm_message *message, struct bm_draft *draft, const struct bm_message_options *options, struct bm_error *err)
 {
 	enum bm_code code = bm_draft_init(draft, options, err);
 	if (code == BM_OK)
@@ -631,8 +634,7 @@ static enum bm_code build(struct bm_message *message, struct bm_draft *draft, co
 	return code;
 }
 
-enum bm_code bm_message_new(
-	struct bm_message **out, const struct bm_message_options *options, struct bm_error *err)
+enum bm_code bm_message_new(struct bm_message **out, const struct bm_message_options *options, struct bm_error *err)
 {
 	enum bm_code code = check_usage(out, options, err);
 	if (code != BM_OK)

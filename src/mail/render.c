@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "mail/compiled.h"
+#include "mail/encode.h"
 #include "mail/fold.h"
 
 #include <inttypes.h>
@@ -25,34 +26,38 @@ void bm_render_deinit(struct bm_render *render)
 	bm_render_init(render);
 }
 
-static enum bm_code append_header_line(struct bm_buf *out, struct bm_span value)
+static enum bm_code append_folded(struct bm_buf *out, const struct bm_address *to)
 {
 	struct bm_buf field;
 
 	bm_buf_init(&field, OWN_MAX);
 	enum bm_code code = bm_buf_append_str(&field, "To: ");
 	if (code == BM_OK)
-		code = bm_buf_append_span(&field, value);
+		code = bm_address_append_header(&field, to);
 	if (code == BM_OK)
 		code = bm_field_append_verbatim(out, bm_buf_view(&field), true);
 	bm_buf_deinit(&field);
 	return code;
 }
 
-/* The record; its mailbox alone when the record has no blank to fold it at. */
+static enum bm_code append_line(struct bm_buf *out, struct bm_span value)
+{
+	enum bm_code code = bm_buf_append_str(out, "To: ");
+	if (code == BM_OK)
+		code = bm_buf_append_span(out, value);
+	return code == BM_OK ? bm_buf_append_str(out, "\r\n") : code;
+}
+
+/* The record; its mailbox alone when the record is too long and has no blank to fold it at. */
 static enum bm_code append_to(struct bm_buf *out, const struct bm_address *to)
 {
-	struct bm_buf value;
-
-	bm_buf_init(&value, OWN_MAX);
-	enum bm_code code = bm_address_append_header(&value, to);
-	if (code == BM_OK)
-		code = append_header_line(out, bm_buf_view(&value));
-	bm_buf_deinit(&value);
+	if (to->original.size + 4 <= BM_LINE_MAX && bm_is_ascii(to->original))
+		return append_line(out, to->original);
+	enum bm_code code = append_folded(out, to);
 	if (code != BM_E_LIMIT && code != BM_E_ADDRESS)
 		return code;
 	bm_buf_clear(out);
-	return append_header_line(out, bm_address_mailbox(to));
+	return append_line(out, bm_address_mailbox(to));
 }
 
 /* seq has ten digits up to 2^40, so that every copy of a message is of one size. */

@@ -25,8 +25,8 @@ void bm_render_deinit(struct bm_render *render);
 
 /*
  * Fills render; its spans are valid until it is used again or the message is freed. to is the recipient whose copy
- * it is, NULL for a shared copy (use_envelope); seq makes Message-ID unique (0 for a shared copy) and the same in every
- * attempt.
+ * it is, NULL for a shared copy (use_envelope; BM_E_USAGE when the message has no To of its own); seq makes Message-ID
+ * unique (0 for a shared copy) and the same in every attempt.
  */
 enum bm_code bm_message_render(const struct bm_message *message, struct bm_render *render, const struct bm_address *to,
 	uint64_t seq, struct bm_error *err) BM_MUST_CHECK;
