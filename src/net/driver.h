@@ -23,8 +23,9 @@ struct bm_driver {
 };
 
 /*
- * Moves octets until there is an event. BM_OK: *event filled. BM_E_STOPPED: waker woke beyond patience; the session is
- * as it was and may be driven on or dropped. BM_E_USAGE when the machine is idle and has no event to come.
+ * Moves octets until there is an event. BM_OK: *event filled. BM_E_STOPPED: waker woke beyond patience (wakes that it
+ * bears it clears); the session is as it was and may be driven on or dropped. BM_E_USAGE when the machine is idle and
+ * has no event to come.
  */
 enum bm_code bm_driver_next(struct bm_driver *driver, struct bm_smtp_event *event) BM_MUST_CHECK;
 

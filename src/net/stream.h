@@ -50,7 +50,7 @@ struct bm_tcp_options {
 	const char *source_address; /* NULL: the system's choice */
 	unsigned tries;             /* rounds over all addresses, at least 1 */
 	uint64_t timeout_ms;        /* for one address, at least 1 */
-	struct bm_waker *waker;     /* a wake ends it with BM_E_STOPPED; NULL: none */
+	struct bm_waker *waker;     /* a wake, also one not cleared before, ends it with BM_E_STOPPED; NULL: none */
 };
 
 /*

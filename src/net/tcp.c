@@ -159,6 +159,8 @@ static enum bm_code try_address(struct attempt *attempt, const struct addrinfo *
 		return code;
 	int error = connect_socket(attempt, address, fd);
 	if (error == 0) {
+		/* what an address before this one said is no error any more */
+		*attempt->err = (struct bm_error)BM_ERROR_INIT;
 		code = bm_stream_new_socket(out, fd, attempt->err);
 		if (code == BM_OK)
 			return BM_OK;

@@ -25,7 +25,8 @@ unsigned bm_waker_count(const struct bm_waker *waker);
 int bm_waker_fd(const struct bm_waker *waker);
 void bm_waker_clear(struct bm_waker *waker);
 
-/* Waits until deadline_ms (monotonic) or the next wake. waker may be NULL. */
+/* Waits until deadline_ms (monotonic) or the next wake, which it clears; a wake not cleared before counts. waker may be
+ * NULL. */
 void bm_waker_sleep(struct bm_waker *waker, uint64_t deadline_ms);
 
 #endif

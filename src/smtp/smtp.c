@@ -174,9 +174,10 @@ bool bm_smtp_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event)
 	return true;
 }
 
+/* However far away, a deadline is not never: never says that nothing is awaited. */
 static uint64_t saturated_sum(uint64_t a, uint64_t b)
 {
-	return a > BM_SMTP_NEVER - b ? BM_SMTP_NEVER : a + b;
+	return a >= BM_SMTP_NEVER - b ? BM_SMTP_NEVER - 1 : a + b;
 }
 
 uint64_t bm_smtp_deadline(const struct bm_smtp *smtp)

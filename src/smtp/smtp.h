@@ -122,9 +122,9 @@ enum bm_smtp_event_kind {
 /* Spans and reply are valid until the next call of bm_smtp_next_event or any other verb. */
 struct bm_smtp_event {
 	enum bm_smtp_event_kind kind;
-	enum bm_smtp_command command;         /* SAID, REPLY; CLOSED: what was being waited for */
+	enum bm_smtp_command command;         /* SAID, REPLY; CLOSED: what was being waited for, TALK when idle */
 	struct bm_span said;                  /* SAID: the command without CR LF; of content the first 64 octets */
-	size_t said_size;                     /* SAID: size of all that is said, may exceed said.size */
+	size_t said_size;                     /* SAID: size of all that is said; of content with its end */
 	struct bm_reply reply;                /* REPLY; RECIPIENT and CLOSED when a reply decided, else code is 0 */
 	uint64_t id;                          /* RECIPIENT, TRANSACTION */
 	size_t recipient;                     /* RECIPIENT: index */
@@ -166,18 +166,19 @@ void bm_smtp_tick(struct bm_smtp *smtp, uint64_t now_ms);
 bool bm_smtp_idle(const struct bm_smtp *smtp);
 
 /*
- * Takes a transaction. BM_E_USAGE when not idle; BM_E_ADDRESS when sender or a recipient holds a control octet
- * or is too long for a command; BM_E_MESSAGE when the content does not end in CR LF. An 8-bit content for a
- * server without 8BITMIME is BM_E_UNSUPPORTED. On an error nothing was taken. A message above the server's
- * SIZE is taken and its recipients are refused at once with code 552 and 5.3.4 (RFC 1870, 6.1), no command being said.
+ * Takes a transaction. BM_E_USAGE when not idle; BM_E_ADDRESS when sender or a recipient holds a control
+ * octet or one above 0x7f or is too long for a command, or a recipient is empty; BM_E_MESSAGE when the content does not
+ * end in CR LF. An 8-bit content for a server without 8BITMIME is BM_E_UNSUPPORTED. On an error nothing was taken. A
+ * message above the server's SIZE is taken and its recipients are refused at once with code 552 and 5.3.4 (RFC
+ * 1870, 6.1), no command being said.
  */
 enum bm_code bm_smtp_submit(struct bm_smtp *smtp, const struct bm_smtp_transaction *transaction, uint64_t now_ms,
 	struct bm_error *err) BM_MUST_CHECK;
 
 /*
  * Says one command as it is given, without CR LF (copied). After a REPLY of 354 to a talk, the next talk is
- * content: CR LF line ends, its last line a lone dot. BM_E_USAGE when not idle, empty, with control octets, or content
- * without its end.
+ * content (then submit and quit are BM_E_USAGE): CR LF line ends, its last line a lone dot. BM_E_USAGE when not idle,
+ * empty, with control octets, or content without its end.
  */
 enum bm_code bm_smtp_talk(
 	struct bm_smtp *smtp, struct bm_span text, uint64_t now_ms, struct bm_error *err) BM_MUST_CHECK;
