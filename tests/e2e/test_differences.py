@@ -241,6 +241,9 @@ def test_all_servers_unreachable(tmp_path):
     assert ours.good == [] and ours.bad == []
 
 
+# The original's faults that the contract's table does not list; the tests say what is measured on both sides.
+
+
 def test_dead_first_server(tmp_path):
     # manual: row-all-unreachable, max_connection_attempts, max_messages_per_robin
     servers = [{"max_messages_per_robin": 2, "max_connection_attempts": 2} for _ in range(2)]
@@ -265,6 +268,17 @@ def test_trusting_with_a_plain_value(tmp_path):
     # A plain value asks the original whether duplicates are trusted, and sets nothing.
     assert len(original.recipients()) == 1
     assert len(ours.recipients()) == 2
+
+
+def test_eight_bit_body(tmp_path):
+    # manual: Message
+    text = "Gr\u00fc\u00dfe, \u20ac 5\r\n".encode("utf-8")
+    original, ours = run(Setup("eight-bit", b"a@x.example.org\n", body=text), tmp_path)
+    theirs, own = original.servers[0][0].content, ours.servers[0][0].content
+    # Ours says what the octets are. Nothing else differs.
+    assert b"\r\nContent-type: text/plain\r\n\r\n" in theirs
+    plain = own.replace(b"; charset=utf-8\r\n", b"\r\n").replace(b"Content-Transfer-Encoding: 8bit\r\n", b"")
+    assert plain == theirs and plain != own and own.endswith(b"\r\n\r\n" + text)
 
 
 def test_duplicate_of_a_refused_address(tmp_path):

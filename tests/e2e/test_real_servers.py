@@ -206,17 +206,6 @@ def test_every_tenth_refused(server, tmp_path, use_envelope, count):
     assert set((tmp_path / "good.txt").read_text().splitlines()) == set(found)
 
 
-def test_several_connections(server, tmp_path):
-    # manual: connections
-    rcpts = list(addresses(400, refused_each=20))
-    refused = [rcpt for rcpt in rcpts if rcpt.startswith(servers.REFUSED)]
-    campaign = {**ATTRIBUTES, "use_envelope": "0"}
-    sent = send(server, tmp_path, rcpts, campaign, "--body", tmp_path / "body.txt", "--set", "connections=4")
-    check_outcomes(server, sent, rcpts, refused)
-    assert sorted(by_recipient(server.collect(len(rcpts) - len(refused)))) == sorted(set(rcpts) - set(refused))
-    assert sent.report["servers"][0]["connections"] >= 4
-
-
 @pytest.mark.parametrize("server", ["opensmtpd"], indirect=True)
 def test_452_to_mail_after_100_messages(server, tmp_path):
     """OpenSMTPD takes 100 messages over a connection and answers 452 to each MAIL after them, without an

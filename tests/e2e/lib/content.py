@@ -49,8 +49,10 @@ def check_own_headers(content):
     return found[b"message-id"][0]
 
 
-def expected(attributes, to, body, headers=()):
+def expected(attributes, to, body):
     """A message but for the headers that are excepted; the order is the contract's."""
+    eight_bit = any(octet > 127 for octet in body)
+    text = "text/html" if attributes.get("HTML") == "1" else "text/plain"
     sender = attributes.get("Sender", attributes["From"])
     lines = [f"From: {attributes['From']}"]
     if "Subject" in attributes:
@@ -60,7 +62,9 @@ def expected(attributes, to, body, headers=()):
         f"Sender: {sender}",
         f"Reply-To: {attributes.get('ReplyTo', attributes['From'])}",
         f"Precedence: {attributes.get('Precedence', 'list')}",
-        "Content-type: " + ("text/html" if attributes.get("HTML") == "1" else "text/plain"),
-        *headers,
+        "Content-type: " + text + ("; charset=utf-8" if eight_bit else ""),
     ]
+    # Not in the contract: without it, and without a charset, MIME says that the text is US-ASCII.
+    if eight_bit:
+        lines.append("Content-Transfer-Encoding: 8bit")
     return "".join(line + "\r\n" for line in lines).encode("utf-8") + b"\r\n" + crlf(body)

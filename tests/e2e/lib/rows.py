@@ -222,7 +222,6 @@ def text_rows():
     yield row("fold-at-998", list=two, body=b"many words " * 200 + b"\n" + b"z" * 2500 + b"\n")
     trusted = {"force80": "1", "Trusting": ["wrapping"]}
     yield row("wrapping-trusted", list=two, body=LONG, campaign=trusted, covers=["Trusting"])
-    yield row("eight-bit", list=two, body="Gr\u00fc\u00dfe, \u20ac 5\n".encode("utf-8"))
     yield row("only-dots", list=two, body=b".\n.\n..\n.\n")
 
 

@@ -134,9 +134,11 @@ class Bench:
     def _server_lines(self):
         yield "# one value a server, in their order"
         yield "define package Mail::Bulkmail::Server"
-        for server, port in zip(self.setup.servers, self.ports):
+        for port in self.ports:
             yield from attribute_lines({"Smtp": ["127.0.0.1"], "Port": [port]})
-            yield from attribute_lines({name: [value] for name, value in server.items()})
+        # The n-th value is the n-th server's: a server without a limit needs a value too.
+        for name in dict.fromkeys(name for server in self.setup.servers for name in server):
+            yield from attribute_lines({name: [server.get(name, 0) for server in self.setup.servers]})
 
     def _master_lines(self):
         campaign = {
