@@ -66,10 +66,8 @@ static enum bm_code check_options(const struct bm_server_options *options, struc
 /* Attribute errors of a caller carry MBO004, those of a file MBO002. */
 static enum bm_code refused(struct bm_error *err)
 {
-	if (err == NULL)
-		return BM_E_CONF;
 	struct bm_error inner = *err;
-	return bm_error_set(err, inner.code, "MBO004", "%s", inner.text);
+	return bm_error_set(err, BM_E_CONF, "MBO004", "%s", inner.text);
 }
 
 void bm_server_rename(struct bm_server *server)

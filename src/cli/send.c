@@ -127,13 +127,13 @@ static int finish(
 	return status;
 }
 
-static int run(struct setup *setup, const struct send_options *options, struct recorder *recorder)
+static int run(const struct setup *setup, const struct bm_campaign_options *campaign,
+	const struct send_options *options, struct recorder *recorder)
 {
 	struct signals signals = {0};
 	struct bm_error err = BM_ERROR_INIT;
 
-	if (bm_campaign_new(&recorder->campaign, &setup->campaign, setup->list, setup->message, setup->servers, &err) !=
-		BM_OK) {
+	if (bm_campaign_new(&recorder->campaign, campaign, setup->list, setup->message, setup->servers, &err) != BM_OK) {
 		cli_complain_error(&err);
 		return cli_status(err.code);
 	}
@@ -146,23 +146,24 @@ static int run(struct setup *setup, const struct send_options *options, struct r
 	return finish(recorder, options, code, &err);
 }
 
-static int send_campaign(struct setup *setup, const struct send_options *options)
+static int send_campaign(const struct setup *setup, const struct send_options *options)
 {
 	struct progress progress;
 	struct recorder recorder = {.progress = &progress};
+	struct bm_campaign_options campaign = setup->campaign;
 	struct bm_error err = BM_ERROR_INIT;
 
 	progress_init(&progress);
-	setup->campaign.outcome = record;
-	setup->campaign.outcome_user = &recorder;
-	setup->campaign.progress = options->quiet ? NULL : progress_show;
-	setup->campaign.progress_user = &progress;
-	setup->campaign.progress_ms = progress_interval_ms(&progress);
+	campaign.outcome = record;
+	campaign.outcome_user = &recorder;
+	campaign.progress = options->quiet ? NULL : progress_show;
+	campaign.progress_user = &progress;
+	campaign.progress_ms = progress_interval_ms(&progress);
 	if (options->outcomes != NULL && bm_outcomes_open(&recorder.outcomes, options->outcomes, &err) != BM_OK) {
 		cli_complain_error(&err);
 		return cli_status(err.code);
 	}
-	int status = run(setup, options, &recorder);
+	int status = run(setup, &campaign, options, &recorder);
 	bm_campaign_free(recorder.campaign);
 	bm_outcomes_free(recorder.outcomes);
 	return status;

@@ -14,10 +14,10 @@
 typedef void bm_driver_pulse_fn(void *user);
 
 struct bm_driver {
-	struct bm_smtp *smtp;     /* borrowed */
-	struct bm_stream *stream; /* borrowed */
-	struct bm_waker *waker;   /* borrowed; NULL: none */
-	unsigned patience;        /* bm_driver_next gives up once bm_waker_count exceeds this */
+	struct bm_smtp *smtp;      /* borrowed */
+	struct bm_stream *stream;  /* borrowed */
+	struct bm_waker *waker;    /* borrowed; NULL: none */
+	unsigned patience;         /* bm_driver_next gives up once bm_waker_count exceeds this */
 	bm_driver_pulse_fn *pulse; /* called while it waits, for a progress line; NULL: none */
 	void *pulse_user;
 };

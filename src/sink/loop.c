@@ -455,14 +455,16 @@ static int open_listener(const struct addrinfo *info, bool small)
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_storage address = {0};
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} address = {.v6 = {.sin6_family = AF_UNSPEC}};
 	socklen_t size = sizeof address;
 
-	if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+	if (getsockname(fd, &address.any, &size) != 0)
 		return 0;
-	if (address.ss_family == AF_INET6)
-		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-	return ntohs(((struct sockaddr_in *)&address)->sin_port);
+	return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 static enum bm_code bind_first(struct bm_sink_loop *loop, const char *host, uint16_t port, struct bm_error *err)
@@ -512,12 +514,19 @@ static void close_if_open(int fd)
 		close(fd);
 }
 
+static void free_all(struct bm_sink_loop *loop, struct bm_sink_conn *conn)
+{
+	while (conn != NULL) {
+		struct bm_sink_conn *next = conn->next;
+		conn_free(loop, conn);
+		conn = next;
+	}
+}
+
 void bm_sink_loop_deinit(struct bm_sink_loop *loop)
 {
-	while (loop->quiet != NULL)
-		conn_free(loop, loop->quiet);
-	while (loop->timed != NULL)
-		conn_free(loop, loop->timed);
+	free_all(loop, loop->quiet);
+	free_all(loop, loop->timed);
 	flush_log(loop);
 	close_if_open(loop->listen_fd);
 	close_if_open(loop->wake_fd);

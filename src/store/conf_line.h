@@ -31,7 +31,7 @@ struct bm_conf_line {
 };
 
 /* line is without its line end (a CR before it may be left). */
-struct bm_conf_line bm_conf_line_parse(struct bm_span line);
+struct bm_conf_line bm_conf_line_parse(struct bm_span text);
 
 /*
  * Resolves the escapes of a value that begins with a backslash: \t \n \r \\ \xHH \ooo (one or two
