@@ -22,18 +22,36 @@ struct scenario {
 	const char *wire;
 };
 
+static void play(struct peer *peer, const struct scenario *scenario, size_t cut, bool log_talk)
+{
+	peer_init(peer, cut, scenario->pipelining);
+	peer_greet(peer, scenario->ehlo);
+	peer->log_talk = log_talk;
+	peer_submit(peer, 7, scenario->recipients);
+	for (size_t i = 0; i < PIECES_MAX && scenario->pieces[i] != NULL; i++) {
+		if (strcmp(scenario->pieces[i], LOST) == 0)
+			peer_lost(peer);
+		else
+			peer_say(peer, scenario->pieces[i]);
+	}
+}
+
+/* Every event, also what is said and replied, in the same order as without a cut. */
+static void compare_with_whole(const struct scenario *scenario, size_t cut)
+{
+	struct peer whole;
+	struct peer peer;
+	play(&whole, scenario, WHOLE, true);
+	play(&peer, scenario, cut, true);
+	assert_true(bm_span_equal(bm_buf_view(&whole.log), bm_buf_view(&peer.log)));
+	peer_deinit(&whole);
+	peer_deinit(&peer);
+}
+
 static void run_cut(const struct scenario *scenario, size_t cut)
 {
 	struct peer peer;
-	peer_init(&peer, cut, scenario->pipelining);
-	peer_greet(&peer, scenario->ehlo);
-	peer_submit(&peer, 7, scenario->recipients);
-	for (size_t i = 0; i < PIECES_MAX && scenario->pieces[i] != NULL; i++) {
-		if (strcmp(scenario->pieces[i], LOST) == 0)
-			peer_lost(&peer);
-		else
-			peer_say(&peer, scenario->pieces[i]);
-	}
+	play(&peer, scenario, cut, false);
 	peer_expect(&peer.log, scenario->log);
 	peer_expect(&peer.wire, scenario->wire);
 	peer_deinit(&peer);
@@ -46,6 +64,9 @@ static void run(const struct scenario *scenarios, size_t count)
 		for (size_t cut = 0; cut < 60; cut++)
 			run_cut(&scenarios[i], cut);
 		run_cut(&scenarios[i], BYTES);
+		for (size_t cut = 1; cut < 60; cut++)
+			compare_with_whole(&scenarios[i], cut);
+		compare_with_whole(&scenarios[i], BYTES);
 	}
 }
 
@@ -381,6 +402,49 @@ static void writes_content_by_reference(void **state)
 	peer_deinit(&peer);
 }
 
+static void say_long_452(struct peer *peer)
+{
+	static const char line[] =
+		"452-4.5.3 a thousand octets would be more, but these will do as well, for there are many\r\n";
+	for (size_t i = 0; i < 99; i++)
+		bm_smtp_feed(peer->smtp, line, sizeof line - 1, 0);
+	peer_say(peer, "452 4.5.3 x\r\n");
+}
+
+/* A15: replies that must be kept do not let a server make us grow; what is cut is their text alone. */
+static void keeps_no_more_than_it_must_of_held_replies(void **state)
+{
+	(void)state;
+	static struct bm_span crowd[100];
+	struct peer peer;
+	for (size_t i = 0; i < 100; i++)
+		crowd[i] = bm_span_of("a@x");
+	peer_init(&peer, WHOLE, BM_SMTP_PIPELINING_ENVELOPE);
+	peer_greet(&peer, EHLO_PIPELINING);
+	struct bm_smtp_transaction tx = peer_transaction(7, 100);
+	tx.recipients = crowd;
+	assert_int_equal(bm_smtp_submit(peer.smtp, &tx, 0, NULL), BM_OK);
+	peer_pump(&peer);
+	peer_say(&peer, "250 ok\r\n");
+	for (size_t i = 0; i < 100; i++)
+		say_long_452(&peer);
+	bm_smtp_feed(peer.smtp, "554 none\r\n", 10, 0);
+	struct bm_smtp_event event = {.kind = BM_SMTP_SAID};
+	size_t kept = 0;
+	for (size_t told = 0; event.kind != BM_SMTP_TRANSACTION; told++) {
+		do {
+			assert_true(bm_smtp_next_event(peer.smtp, &event));
+		} while (event.kind == BM_SMTP_REPLY);
+		if (event.kind == BM_SMTP_TRANSACTION)
+			assert_int_equal(told, 100);
+		else
+			assert_int_equal(event.disposition, BM_SMTP_DEFERRED);
+		kept += event.reply.raw.size;
+	}
+	assert_in_range(kept, 100 * 5, 262144 + 100 * 5);
+	peer_deinit(&peer);
+}
+
 /* A session goes on and on: RFC item 25. */
 static void many_transactions_over_one_session(void **state)
 {
@@ -413,6 +477,7 @@ int main(void)
 		cmocka_unit_test(a_positive_reply_that_began_too_early_is_no_acceptance),
 		cmocka_unit_test(sends_the_same_octets_however_they_are_taken),
 		cmocka_unit_test(writes_content_by_reference),
+		cmocka_unit_test(keeps_no_more_than_it_must_of_held_replies),
 		cmocka_unit_test(many_transactions_over_one_session),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
