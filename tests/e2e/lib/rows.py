@@ -18,7 +18,7 @@ UNSORTED = b"".join(b"u%d@%s\n" % (n, DOMAINS[n * n % 4 - n % 3]) for n in range
 
 ENVELOPE = {"use_envelope": "1", "To": "readers@lists.example.org"}
 
-# The original's faults that a limit brings out (contract, last table).
+# The original's faults that a limit brings out. The contract's last table lists the first only.
 OPEN_ENVELOPE = "open envelope"  # lost at max_messages and max_messages_per_connection, and in GOOD
 GIVES_UP = "gives up"  # MB012 although a server is left: the turn came back to a first server that is used up
 
