@@ -304,7 +304,7 @@ match from any for any action "store"
     def prepare(self):
         # Queue and control socket have fixed places: one opensmtpd a machine at a time.
         assert not pathlib.Path("/var/lib/dpkg/info/opensmtpd.list").exists(), "an installed opensmtpd owns the queue"
-        self.lock = open("/tmp/e2e-opensmtpd.lock", "w", encoding="ascii")
+        self.lock = open(pathlib.Path(tempfile.gettempdir(), "e2e-opensmtpd.lock"), "w", encoding="ascii")
         wait_until(self.try_lock, 120, "the other test run ends its opensmtpd")
         self.locked = True
         self.empty_queue()

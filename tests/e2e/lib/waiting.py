@@ -69,7 +69,7 @@ class Process:
         with open(self.log, "rb") as log:
             return log.read().decode("utf-8", "replace")
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=3):
         """Ends it in good order, else by force, and with it what is left of its session."""
         if self.is_alive():
             self.child.terminate()
@@ -78,7 +78,7 @@ class Process:
             except subprocess.TimeoutExpired:
                 pass
         self._end_group()
-        self.child.wait(seconds)
+        self.child.wait(10)
 
     def _end_group(self):
         try:
