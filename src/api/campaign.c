@@ -6,8 +6,10 @@
 #include "base/error.h"
 #include "engine/run.h"
 #include "net/clock.h"
+#include "net/wait.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,9 +125,26 @@ static void port_sleep(void *user, uint64_t until_ms, const char *why, size_t in
 	}
 }
 
+/* Waits for a pipe or a terminal in slices; false when asked to stop meanwhile. */
+static bool wait_for_list(struct bm_campaign *campaign, int fd)
+{
+	while (port_stops(campaign) == 0) {
+		uint64_t slice_end = bm_clock_monotonic_ms() + BM_DRIVER_PULSE_MS;
+		if (bm_wait(fd, POLLIN, slice_end, campaign->waker) != BM_WAIT_EXPIRED)
+			break;
+		held_back(campaign, "the list", SIZE_MAX);
+		pulse(campaign);
+	}
+	return port_stops(campaign) == 0;
+}
+
 static enum bm_code port_next(void *user, struct bm_record *record, struct bm_error *err)
 {
 	struct bm_campaign *campaign = user;
+	int fd = bm_recipients_wait_fd(campaign->recipients);
+
+	if (fd >= 0 && !wait_for_list(campaign, fd))
+		return bm_error_set(err, BM_E_STOPPED, "", "stopped while waiting for the list");
 	return bm_recipients_next(campaign->recipients, record, err);
 }
 

@@ -41,7 +41,7 @@ static void remember(struct bm_run *run, struct bm_item *item, const struct bm_s
 		answer->code = event->reply.code;
 		snprintf(answer->enhanced, sizeof answer->enhanced, "%s", event->reply.enhanced);
 		bm_reply_text(&event->reply, answer->text, sizeof answer->text);
-		item->attempts++;
+		item->attempts += event->answered ? 1 : 0;
 	} else if (event->reason != NULL) {
 		snprintf(answer->text, sizeof answer->text, "%s", event->reason);
 	}

@@ -366,6 +366,14 @@ enum bm_code bm_recipients_next(struct bm_recipients *list, struct bm_record *re
 		(unsigned long long)list->records);
 }
 
+int bm_recipients_wait_fd(const struct bm_recipients *list)
+{
+	if (list->form != LIST_FD || list->regular || list->ended || list->failed != BM_OK)
+		return -1;
+	bool line_is_there = list->rest.size > 0 && memchr(list->rest.data, '\n', list->rest.size) != NULL;
+	return line_is_there ? -1 : list->fd;
+}
+
 bool bm_recipients_finite(const struct bm_recipients *list)
 {
 	return list->form == LIST_ARRAY || list->regular;

@@ -157,6 +157,7 @@ static enum bm_code transact(void *user, size_t index, const struct bm_smtp_tran
 		if (world->fate != NULL)
 			event.disposition = world->fate(world, index, name, world->transactions, &code, &end);
 		event.reply.code = code;
+		event.answered = code != 0;
 		event.reply.raw = bm_span_of("250 told\r\n");
 		event.reply.lines = 1;
 		count_error(world, index, code);
