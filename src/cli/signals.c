@@ -21,6 +21,7 @@ bool signals_start(struct signals *signals, signals_fn *fn, void *user)
 	sigemptyset(&signals->set);
 	sigaddset(&signals->set, SIGINT);
 	sigaddset(&signals->set, SIGTERM);
+	sigaddset(&signals->set, SIGHUP);
 	sigaddset(&signals->set, SIGNAL_END);
 	signals->running = pthread_sigmask(SIG_BLOCK, &signals->set, NULL) == 0 &&
 					   pthread_create(&signals->thread, NULL, wait_for_signals, signals) == 0;

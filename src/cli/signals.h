@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SIGINT and SIGTERM as calls of a function. The signals are blocked and a thread of its own waits for
+ * SIGINT, SIGTERM and SIGHUP as calls of a function. The signals are blocked and a thread of its own waits for
  * them, so that no state has to be shared with a handler.
  */
 #ifndef BM_CLI_SIGNALS_H
@@ -20,7 +20,7 @@ struct signals {
 	bool running;
 };
 
-/* Calls fn, in another thread, at every SIGINT and SIGTERM from now on. False when that cannot be had. */
+/* Calls fn, in another thread, at each of them from now on. False when that cannot be had. */
 bool signals_start(struct signals *signals, signals_fn *fn, void *user);
 void signals_stop(struct signals *signals);
 

@@ -44,7 +44,7 @@ def test_each_record_is_sent_when_it_comes(tmp_path):
     assert outcomes(tmp_path) == ["accepted"] * 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
 def test_a_signal_ends_the_wait_for_the_next_record(tmp_path, number):
     with running() as sink:
         process = start(tmp_path, sink.port)
