@@ -240,6 +240,7 @@ static enum bm_code run(struct world *world, bool use_envelope, size_t servers)
 	return code;
 }
 
+/* manual: envelope-each, use_envelope */
 static void one_transaction_each_without_envelopes(void **state)
 {
 	(void)state;
@@ -250,7 +251,7 @@ static void one_transaction_each_without_envelopes(void **state)
 	assert_string_equal(world.story, "connect0 send0(a@x.org) send0(b@x.org) quit0 ");
 }
 
-/* manual: use_envelope, envelope_limit */
+/* manual: use_envelope, envelope_limit, envelope-shared, list-domain-case */
 static void neighbours_of_a_domain_share_an_envelope(void **state)
 {
 	(void)state;
@@ -263,7 +264,7 @@ static void neighbours_of_a_domain_share_an_envelope(void **state)
 		world.story, "connect0 send0(a@x.org,b@X.ORG) send0(c@x.org) send0(d@y.org) send0(e@x.org) quit0 ");
 }
 
-/* manual: max_messages_per_robin */
+/* manual: max_messages_per_robin, turn-ends, turn-finishes-envelope */
 static void the_robin_goes_round(void **state)
 {
 	(void)state;
@@ -277,7 +278,7 @@ static void the_robin_goes_round(void **state)
 		world.story, "connect0 send0(a@x.org,b@x.org) connect1 send1(c@x.org) send0(d@x.org,e@x.org) quit0 quit1 ");
 }
 
-/* manual: max_messages, row-limit-open-envelope */
+/* manual: max_messages, row-limit-open-envelope, turn-finishes-envelope, reached_limit-max_messages */
 static void an_open_envelope_is_finished_before_the_limit(void **state)
 {
 	(void)state;
@@ -290,7 +291,7 @@ static void an_open_envelope_is_finished_before_the_limit(void **state)
 	assert_true(world.policies[0].worthless);
 }
 
-/* manual: max_messages_per_connection */
+/* manual: max_messages_per_connection, reached_limit-connection */
 static void a_new_connection_after_its_limit(void **state)
 {
 	(void)state;
@@ -344,6 +345,7 @@ static void all_servers_unreachable_is_the_end(void **state)
 	assert_int_equal(world.outcomes[3], BM_OUTCOME_UNSENT);
 }
 
+/* manual: turn-skips-unreachable */
 static void a_dead_server_costs_the_others_nothing(void **state)
 {
 	(void)state;
@@ -447,6 +449,7 @@ static enum bm_smtp_disposition first_server_dies(
 	return BM_SMTP_PUT_BACK;
 }
 
+/* manual: row-421 */
 static void what_a_dying_server_did_not_take_goes_to_the_next(void **state)
 {
 	(void)state;
@@ -605,7 +608,7 @@ static void an_endless_list_is_not_read_on_after_a_stop(void **state)
 	assert_int_equal(world.next, 1);
 }
 
-/* manual: MB017, MB007 */
+/* manual: MB017, MB007, list-domain-case, list-display-name */
 static void duplicates_and_invalid_lines_are_not_sent(void **state)
 {
 	(void)state;

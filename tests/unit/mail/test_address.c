@@ -30,7 +30,7 @@ static void check_accepted(const struct accepted *want)
 	assert_true(bm_span_equal(bm_address_domain(&address), bm_span_of(at + 1)));
 }
 
-/* 8, 9, 26, A24 */
+/* 8, 9, 26, A24; manual: list-display-name, list-comments, row-long-tld, row-comment-address */
 static void takes_one_mailbox_in_each_form(void **state)
 {
 	(void)state;
@@ -240,6 +240,7 @@ static void holds_the_longest_quoted_local_part(void **state)
 	assert_string_equal(address.mailbox, text);
 }
 
+/* manual: Trusting-email */
 static void trusts_what_can_be_sent(void **state)
 {
 	(void)state;
@@ -302,7 +303,7 @@ static void lets_the_header_to_be_a_group(void **state)
 	}
 }
 
-/* 9 */
+/* 9; manual: list-domain-case */
 static void makes_keys_with_and_without_case(void **state)
 {
 	(void)state;

@@ -76,6 +76,7 @@ static void every_row_makes_sense(void **state)
 	}
 }
 
+/* manual: Precedence, conf-robin-spelling */
 static void owners_are_apart_and_two_spellings_are_taken(void **state)
 {
 	(void)state;
@@ -88,6 +89,7 @@ static void owners_are_apart_and_two_spellings_are_taken(void **state)
 	assert_string_equal(bm_attribute_find(BM_OWNER_SERVER, "max_message_per_robin")->name, "max_messages_per_robin");
 }
 
+/* manual: conf-types */
 static void numbers_keep_their_bounds(void **state)
 {
 	(void)state;
@@ -108,6 +110,7 @@ static void numbers_keep_their_bounds(void **state)
 	}
 }
 
+/* manual: conf-types */
 static void errors_say_what_was_found_and_expected(void **state)
 {
 	(void)state;
@@ -140,6 +143,8 @@ static void a_long_value_is_cut_in_the_error(void **state)
 	assert_int_equal(bm_attribute_check(find("LIST"), value, &err), BM_E_CONF);
 }
 
+/* manual: connections, pipelining, pipeline_depth, tls, tls_wrapper, tls_ca_file, tls_pin, user, password_file,
+ * password_command, auth, rate */
 static void what_comes_later_is_refused_in_plain_words(void **state)
 {
 	(void)state;

@@ -118,6 +118,7 @@ static void options_may_be_left_out(void **state)
 	assert_null(conf);
 }
 
+/* manual: conf-equals, conf-last-wins, conf-blank */
 static void the_last_plain_value_wins(void **state)
 {
 	(void)state;
@@ -130,6 +131,7 @@ static void the_last_plain_value_wins(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-at-equals */
 static void lists_grow_and_plain_values_replace_them(void **state)
 {
 	(void)state;
@@ -145,6 +147,7 @@ static void lists_grow_and_plain_values_replace_them(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-undef */
 static void undef_unsets_and_gives_way_to_a_list(void **state)
 {
 	(void)state;
@@ -156,6 +159,7 @@ static void undef_unsets_and_gives_way_to_a_list(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-define-package, conf-default-package, conf-inherit */
 static void the_nearest_package_decides(void **state)
 {
 	(void)state;
@@ -173,6 +177,7 @@ static void the_nearest_package_decides(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-inherit */
 static void a_package_sees_its_own_attributes_only(void **state)
 {
 	(void)state;
@@ -185,6 +190,7 @@ static void a_package_sees_its_own_attributes_only(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-several-files, Trusting */
 static void of_several_files_the_first_is_the_most_significant(void **state)
 {
 	(void)state;
@@ -220,6 +226,7 @@ static void nearness_of_the_package_counts_before_the_file(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-uid */
 static void lines_for_a_user(void **state)
 {
 	(void)state;
@@ -231,6 +238,7 @@ static void lines_for_a_user(void **state)
 	expect_error(IN_SERVER "93:Port = x\n", "a.conf:2: found \"93:Port = x\", expected a number from 1 to 65535");
 }
 
+/* manual: conf-not-evaluated, conf-backslash */
 static void nothing_is_evaluated(void **state)
 {
 	(void)state;
@@ -256,6 +264,7 @@ static void line_ends_and_the_mark_of_windows(void **state)
 		"NAME\"");
 }
 
+/* manual: MBO002, conf-bad-line, conf-unknown-attribute, conf-types */
 static void errors_name_file_line_text_and_the_nearest(void **state)
 {
 	(void)state;
@@ -280,6 +289,7 @@ static void errors_name_file_line_text_and_the_nearest(void **state)
 		"a.conf:1: found \"define package\", expected \"define package NAME\" and nothing behind it");
 }
 
+/* manual: MBO002 */
 static void errors_about_places_and_forms(void **state)
 {
 	(void)state;
@@ -301,6 +311,7 @@ static void errors_about_places_and_forms(void **state)
 		"a.conf:2: found \"tls = verify\", this version cannot speak TLS yet, expected none");
 }
 
+/* manual: MB003, server_class */
 static void an_unknown_server_class_has_its_own_id(void **state)
 {
 	(void)state;
@@ -365,6 +376,7 @@ static void a_long_line_and_a_long_path_leave_room_for_the_reason(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-unknown-package */
 static void unknown_packages_are_left_alone_with_one_warning(void **state)
 {
 	(void)state;
@@ -400,6 +412,7 @@ static void warnings_about_packages_have_an_end(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-robin-spelling, Precedence */
 static void the_spelling_of_the_manuals_sample(void **state)
 {
 	(void)state;
@@ -414,7 +427,7 @@ static void the_spelling_of_the_manuals_sample(void **state)
 	bm_conf_free(conf);
 }
 
-/* Files of the same shape as the two of the manual: values for each server, or defaults and bare names. */
+/* Files of the same shape as the manual's two samples, with values for each server and with defaults and bare names. */
 static void the_manuals_samples(void **state)
 {
 	(void)state;
@@ -461,6 +474,7 @@ static void the_installed_samples(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-missing-default, conf-missing-named */
 static void reads_files(void **state)
 {
 	(void)state;
@@ -554,6 +568,7 @@ static void expect_set_error(
 	bm_conf_free(conf);
 }
 
+/* manual: MBO004, MB003 */
 static void a_callers_values_are_checked(void **state)
 {
 	(void)state;
