@@ -438,6 +438,45 @@ static void folds_unless_wrapping_is_trusted(void **state)
 	bm_message_free(message);
 }
 
+/* The size without CR LF of the longest line, and how many lines the headers have. */
+static size_t longest_header_line(const struct bm_message_options *options, size_t *lines)
+{
+	struct bm_message *message = NULL;
+	size_t longest = 0;
+
+	assert_int_equal(bm_message_new(&message, options, NULL), BM_OK);
+	char *text = copy_render(message, NULL, 0);
+	*lines = 0;
+	for (const char *at = text; at[0] != '\r'; (*lines)++) {
+		size_t size = strcspn(at, "\r");
+		longest = size > longest ? size : longest;
+		at += size + 2;
+	}
+	free(text);
+	bm_message_free(message);
+	return longest;
+}
+
+/* manual: header-fold, force80 */
+static void folds_headers_at_78_or_998(void **state)
+{
+	(void)state;
+	char subject[1501];
+	size_t lines = 0;
+	size_t least = 0;
+	struct bm_message_options options = options_for(BM_MESSAGE_BODY, "b");
+	longest_header_line(&options, &least);
+	for (size_t i = 0; i < sizeof subject - 1; i++)
+		subject[i] = i % 10 == 9 ? ' ' : 'x';
+	subject[sizeof subject - 1] = '\0';
+	options.subject = subject;
+	assert_in_range(longest_header_line(&options, &lines), 980, 998);
+	assert_int_equal(lines, least + 1);
+	options.force80 = true;
+	assert_in_range(longest_header_line(&options, &lines), 70, 78);
+	assert_in_range(lines, least + 19, least + 22);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +500,7 @@ int main(void)
 		cmocka_unit_test(refuses_bad_blocks),
 		cmocka_unit_test(bounds_the_number_of_headers),
 		cmocka_unit_test(folds_unless_wrapping_is_trusted),
+		cmocka_unit_test(folds_headers_at_78_or_998),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -311,6 +311,58 @@ static void errors_about_places_and_forms(void **state)
 		"a.conf:2: found \"tls = verify\", this version cannot speak TLS yet, expected none");
 }
 
+/* manual: connections, pipelining, pipeline_depth, tls, tls_wrapper, tls_ca_file, tls_pin, user, password_file,
+ * password_command, auth, rate, conf-types */
+static void what_later_versions_take_is_refused_at_its_line(void **state)
+{
+	(void)state;
+	static const char *const rows[][2] = {
+		{"connections = 2", "cannot keep several connections to one server yet, expected 1"},
+		{"pipelining = stream", "cannot pipeline further than the envelope yet, expected off or envelope"},
+		{"pipeline_depth = 32", "cannot pipeline further than the envelope yet"},
+		{"tls = may", "cannot speak TLS yet, expected none"},
+		{"tls_wrapper = 1", "cannot speak TLS yet, expected 0"},
+		{"tls_ca_file = /ca.pem", "cannot speak TLS yet"},
+		{"tls_pin @= sha256", "cannot speak TLS yet"},
+		{"user = me", "cannot log in to a server yet"},
+		{"auth = PLAIN", "cannot log in to a server yet"},
+		{"rate = 5/60", "cannot hold a rate yet"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char text[128];
+		char expected[256];
+		snprintf(text, sizeof text, IN_SERVER "\n%s\n", rows[i][0]);
+		snprintf(expected, sizeof expected, "a.conf:3: found \"%s\", this version %s", rows[i][0], rows[i][1]);
+		expect_error(text, expected);
+	}
+	expect_error(IN_SERVER "password_file = /p\n",
+		"a.conf:2: found \"password_file ... (hidden)\", this version cannot log in to a server yet");
+	expect_error(IN_SERVER "password_command = /bin/p\n",
+		"a.conf:2: found \"password_command ... (hidden)\", this version cannot log in to a server yet");
+}
+
+/* manual: source_address, retry_delay, retry_delay_max, max_errors_per_connection */
+static void ours_are_known_and_checked(void **state)
+{
+	(void)state;
+	struct bm_conf *conf = conf_of(IN_SERVER "source_address @= 192.0.2.1\nsource_address @= 2001:db8::1\n"
+											 "max_errors_per_connection = 3\n" IN_CAMPAIGN "retry_delay = 5\n"
+											 "retry_delay_max = 86400\n");
+	expect_values(conf, BM_PACKAGE_SERVER, "source_address", "192.0.2.1 2001:db8::1");
+	expect_text(conf, BM_PACKAGE_SERVER, "max_errors_per_connection", "3");
+	expect_text(conf, BM_PACKAGE_CAMPAIGN, "retry_delay", "5");
+	expect_text(conf, BM_PACKAGE_CAMPAIGN, "retry_delay_max", "86400");
+	bm_conf_free(conf);
+	expect_error(IN_CAMPAIGN "retry_delay = soon\n",
+		"a.conf:2: found \"retry_delay = soon\", expected a number from 0 to 86400");
+	expect_error(IN_CAMPAIGN "retry_delay_max = 86401\n",
+		"a.conf:2: found \"retry_delay_max = 86401\", expected a number from 0 to 86400");
+	expect_error(IN_SERVER "source_address = a b\n",
+		"a.conf:2: found \"source_address = a b\", expected text without blanks, 1 to 255 octets");
+	expect_error(IN_SERVER "retry_delay = 5\n",
+		"a.conf:2: found \"retry_delay = 5\", expected retry_delay behind \"define package Mail::Bulkmail\"");
+}
+
 /* manual: MB003, server_class */
 static void an_unknown_server_class_has_its_own_id(void **state)
 {
@@ -624,6 +676,8 @@ int main(void)
 		cmocka_unit_test(line_ends_and_the_mark_of_windows),
 		cmocka_unit_test(errors_name_file_line_text_and_the_nearest),
 		cmocka_unit_test(errors_about_places_and_forms),
+		cmocka_unit_test(what_later_versions_take_is_refused_at_its_line),
+		cmocka_unit_test(ours_are_known_and_checked),
 		cmocka_unit_test(an_unknown_server_class_has_its_own_id),
 		cmocka_unit_test(errors_show_no_passwords),
 		cmocka_unit_test(a_nul_is_an_error),
