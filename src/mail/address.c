@@ -231,8 +231,10 @@ static bool parse_angle(struct cursor *cur, struct bm_address *out)
 		return false;
 	if (local.words == 0 && next_is(cur, '@'))
 		return fail(cur, "a route or an empty local part before the address");
+	if (local.words == 0)
+		return fail(cur, next_is(cur, '>') ? missing_in_angle : "there is no local part between < and >");
 	if (local.words != 1)
-		return fail(cur, local.words == 0 ? missing_in_angle : "the local part is several words");
+		return fail(cur, "the local part is several words");
 	if (!next_is(cur, '@'))
 		return fail(cur, "there is no @ between < and >");
 	if (!add_local(cur, out, local.first) || !add_domain(cur, out))

@@ -167,7 +167,8 @@ static void tells_a_missing_address_from_a_wrong_one(void **state)
 {
 	(void)state;
 	static const char *const missing[] = {"", " ", "(c)", "<>", "Jim T <>", "< (c) >"};
-	static const char *const wrong[] = {"u", "u@", "@x.org", "<u>", "<@x.org>", "(u@x.org", "\"\"", "Jim T"};
+	static const char *const wrong[] = {
+		"u", "u@", "@x.org", "<u>", "<@x.org>", "<<u@x.org>>", "<", "(u@x.org", "\"\"", "Jim T"};
 	struct bm_address address;
 	const char *reason = NULL;
 
