@@ -101,7 +101,8 @@ static enum bm_code take(struct bm_run *run, const struct bm_record *record, str
 
 	*out = NULL;
 	if (!parse(run, record, &address, &reason)) {
-		reject(run, record, bm_span_make(record->text, record->size), BM_OUTCOME_INVALID, "MB007", reason);
+		const char *id = bm_address_is_missing(reason) ? "MB006" : "MB007";
+		reject(run, record, bm_span_make(record->text, record->size), BM_OUTCOME_INVALID, id, reason);
 		return BM_OK;
 	}
 	enum bm_code code = admit(run, record, &address, &admitted);

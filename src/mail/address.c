@@ -8,6 +8,10 @@
 
 #define LOCAL_MAX 64
 
+/* The reasons that bm_address_is_missing knows again. */
+static const char missing[] = "there is no address";
+static const char missing_in_angle[] = "there is no address between < and >";
+
 /* One pass over the text; reason is set once something is wrong. */
 struct cursor {
 	const unsigned char *at;
@@ -227,8 +231,10 @@ static bool parse_angle(struct cursor *cur, struct bm_address *out)
 		return false;
 	if (local.words == 0 && next_is(cur, '@'))
 		return fail(cur, "a route or an empty local part before the address");
+	if (local.words == 0)
+		return fail(cur, next_is(cur, '>') ? missing_in_angle : "there is no local part between < and >");
 	if (local.words != 1)
-		return fail(cur, local.words == 0 ? "there is no address between < and >" : "the local part is several words");
+		return fail(cur, "the local part is several words");
 	if (!next_is(cur, '@'))
 		return fail(cur, "there is no @ between < and >");
 	if (!add_local(cur, out, local.first) || !add_domain(cur, out))
@@ -242,7 +248,7 @@ static bool parse_angle(struct cursor *cur, struct bm_address *out)
 static const char *why_no_address(const struct cursor *cur, const struct phrase *phrase)
 {
 	if (cur->at == cur->end)
-		return phrase->words == 0 ? "there is no address" : "there is no @";
+		return phrase->words == 0 ? missing : "there is no @";
 	if (*cur->at == ':')
 		return "a group is no mailbox";
 	if (*cur->at == ',' || *cur->at == ';')
@@ -286,7 +292,7 @@ static bool parse_mailbox(struct cursor *cur, struct bm_address *out)
 static const char *check_octets(struct bm_span text)
 {
 	if (text.size == 0)
-		return "there is no address";
+		return missing;
 	if (bm_span_has_control(text))
 		return "the address holds a control character";
 	return bm_utf8_valid(text.data, text.size) ? NULL : "the address is not valid UTF-8";
@@ -343,7 +349,7 @@ static struct bm_span trusted_part(struct bm_span text)
 static const char *check_trusted(struct bm_span part)
 {
 	if (part.size == 0)
-		return "there is no address";
+		return missing;
 	if (part.size > BM_ADDRESS_MAX)
 		return "the address is too long";
 	if (bm_span_has_control(part))
@@ -448,6 +454,11 @@ static bool parse_group(struct cursor *cur)
 static bool at_group(struct cursor *cur, struct phrase *name)
 {
 	return take_phrase(cur, name) && name->words > 0 && next_is(cur, ':');
+}
+
+bool bm_address_is_missing(const char *reason)
+{
+	return reason == missing || reason == missing_in_angle;
 }
 
 enum bm_code bm_address_check_header(struct bm_span text, const char **reason)

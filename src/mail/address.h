@@ -37,6 +37,9 @@ enum bm_code bm_address_parse(struct bm_address *out, struct bm_span text, const
  * empty, too long, non-ASCII). */
 enum bm_code bm_address_trust(struct bm_address *out, struct bm_span text, const char **reason) BM_MUST_CHECK;
 
+/* True when reason, as these two gave it, says that there is no address at all, not that one is wrong. */
+bool bm_address_is_missing(const char *reason);
+
 /* A mailbox, or a group (`name: a@x, b@y;`), as the header To may hold. */
 enum bm_code bm_address_check_header(struct bm_span text, const char **reason) BM_MUST_CHECK;
 

@@ -66,7 +66,8 @@ static void fills_envelopes(void **state)
 	assert_false(bm_policy_envelope_full(&policy, &options));
 }
 
-/* manual: reached_limit, max_messages, max_messages_per_connection, max_messages_per_robin */
+/* manual: reached_limit, max_messages, max_messages_per_connection, max_messages_per_robin, reached_limit-max_messages,
+ * reached_limit-connection, reached_limit-robin */
 static void reports_limits_in_the_manuals_order(void **state)
 {
 	(void)state;
@@ -96,7 +97,7 @@ static void reports_limits_in_the_manuals_order(void **state)
 	assert_int_equal(bm_policy_reached(&policy, &options), BM_LIMIT_NONE);
 }
 
-/* manual: max_messages_while_awake, sleep_length */
+/* manual: max_messages_while_awake, sleep_length, reached_limit-sleep */
 static void naps_once_when_awake_for_long(void **state)
 {
 	(void)state;

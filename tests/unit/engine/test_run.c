@@ -31,6 +31,9 @@ struct world {
 	enum bm_smtp_disposition (*fate)(
 		struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end);
 	char story[8192]; /* what happened, word by word */
+	char log[256];    /* the ids of what was logged */
+	struct bm_run_options run_options;
+	const char *const *bans; /* ends with NULL */
 	enum bm_outcome_kind outcomes[RECORDS_MAX + 1];
 	unsigned told[RECORDS_MAX + 1]; /* how often each record got an outcome */
 	unsigned attempts[RECORDS_MAX + 1];
@@ -181,10 +184,11 @@ static void outcome(void *user, const struct bm_outcome *outcome)
 	world->attempts[outcome->seq] = outcome->attempts;
 }
 
-static void log_nothing(void *user, const struct bm_error *err)
+static void log_id(void *user, const struct bm_error *err)
 {
-	(void)user;
-	(void)err;
+	struct world *world = user;
+	size_t used = strlen(world->log);
+	snprintf(world->log + used, sizeof world->log - used, "%s ", err->id);
 }
 
 static const char *server_name(void *user, size_t index)
@@ -204,7 +208,8 @@ static void make_world(struct world *world, const char *const *records, size_t c
 	static const struct bm_server_options initial = BM_SERVER_OPTIONS_INIT;
 	*world = (struct world){.records = records, .record_count = count, .now_ms = 1000000};
 	world->port = (struct bm_port){world, now, now, nap, stops, next_record, finite, policy, options, connected,
-		connect_to, disconnect, errors, transact, outcome, log_nothing, server_name, no_pulse};
+		connect_to, disconnect, errors, transact, outcome, log_id, server_name, no_pulse};
+	world->run_options = (struct bm_run_options){.retry_delay_ms = 30000, .retry_delay_max_ms = 900000};
 	for (size_t i = 0; i < SERVERS; i++)
 		world->options[i] = initial;
 }
@@ -226,12 +231,13 @@ static struct bm_message *message_of(bool use_envelope)
 /* Runs the world's campaign and checks that every record that was read has exactly one outcome. */
 static enum bm_code run(struct world *world, bool use_envelope, size_t servers)
 {
-	struct bm_run_options options = {
-		.use_envelope = use_envelope, .retry_delay_ms = 30000, .retry_delay_max_ms = 900000};
 	struct bm_message *message = message_of(use_envelope);
 	struct bm_error err = BM_ERROR_INIT;
 	struct bm_run run;
-	assert_int_equal(bm_run_init(&run, &options, &world->port, message, servers, &err), BM_OK);
+	world->run_options.use_envelope = use_envelope;
+	assert_int_equal(bm_run_init(&run, &world->run_options, &world->port, message, servers, &err), BM_OK);
+	for (const char *const *ban = world->bans; ban != NULL && *ban != NULL; ban++)
+		assert_int_equal(bm_run_ban(&run, bm_span_of(*ban)), BM_OK);
 	enum bm_code code = bm_run_go(&run, &err);
 	assert_int_equal(run.done, world->next);
 	for (size_t seq = 1; seq <= world->next; seq++)
@@ -241,6 +247,7 @@ static enum bm_code run(struct world *world, bool use_envelope, size_t servers)
 	return code;
 }
 
+/* manual: envelope-each, use_envelope */
 static void one_transaction_each_without_envelopes(void **state)
 {
 	(void)state;
@@ -251,7 +258,7 @@ static void one_transaction_each_without_envelopes(void **state)
 	assert_string_equal(world.story, "connect0 send0(a@x.org) send0(b@x.org) quit0 ");
 }
 
-/* manual: use_envelope, envelope_limit */
+/* manual: use_envelope, envelope_limit, envelope-shared, list-domain-case */
 static void neighbours_of_a_domain_share_an_envelope(void **state)
 {
 	(void)state;
@@ -264,7 +271,7 @@ static void neighbours_of_a_domain_share_an_envelope(void **state)
 		world.story, "connect0 send0(a@x.org,b@X.ORG) send0(c@x.org) send0(d@y.org) send0(e@x.org) quit0 ");
 }
 
-/* manual: max_messages_per_robin */
+/* manual: max_messages_per_robin, turn-ends, turn-finishes-envelope */
 static void the_robin_goes_round(void **state)
 {
 	(void)state;
@@ -278,7 +285,7 @@ static void the_robin_goes_round(void **state)
 		world.story, "connect0 send0(a@x.org,b@x.org) connect1 send1(c@x.org) send0(d@x.org,e@x.org) quit0 quit1 ");
 }
 
-/* manual: max_messages, row-limit-open-envelope */
+/* manual: max_messages, row-limit-open-envelope, turn-finishes-envelope, reached_limit-max_messages */
 static void an_open_envelope_is_finished_before_the_limit(void **state)
 {
 	(void)state;
@@ -291,7 +298,7 @@ static void an_open_envelope_is_finished_before_the_limit(void **state)
 	assert_true(world.policies[0].worthless);
 }
 
-/* manual: max_messages_per_connection */
+/* manual: max_messages_per_connection, reached_limit-connection */
 static void a_new_connection_after_its_limit(void **state)
 {
 	(void)state;
@@ -345,6 +352,7 @@ static void all_servers_unreachable_is_the_end(void **state)
 	assert_int_equal(world.outcomes[3], BM_OUTCOME_UNSENT);
 }
 
+/* manual: turn-skips-unreachable */
 static void a_dead_server_costs_the_others_nothing(void **state)
 {
 	(void)state;
@@ -448,6 +456,7 @@ static enum bm_smtp_disposition first_server_dies(
 	return BM_SMTP_PUT_BACK;
 }
 
+/* manual: row-421 */
 static void what_a_dying_server_did_not_take_goes_to_the_next(void **state)
 {
 	(void)state;
@@ -606,7 +615,7 @@ static void an_endless_list_is_not_read_on_after_a_stop(void **state)
 	assert_int_equal(world.next, 1);
 }
 
-/* manual: MB017, MB007 */
+/* manual: MB017, MB007, list-domain-case, list-display-name */
 static void duplicates_and_invalid_lines_are_not_sent(void **state)
 {
 	(void)state;
@@ -615,31 +624,162 @@ static void duplicates_and_invalid_lines_are_not_sent(void **state)
 	make_world(&world, list, 4);
 	assert_int_equal(run(&world, true, 1), BM_OK);
 	assert_string_equal(world.story, "connect0 send0(a@x.org) quit0 ");
+	assert_string_equal(world.log, "MB017 MB007 MB017 ");
 	assert_int_equal(world.outcomes[2], BM_OUTCOME_DUPLICATE);
 	assert_int_equal(world.outcomes[3], BM_OUTCOME_INVALID);
 	assert_int_equal(world.outcomes[4], BM_OUTCOME_DUPLICATE);
 }
 
+/* manual: MB006 */
+static void a_record_without_an_address_is_not_sent(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"(Jim)", "<>", "Jim T <>", "a@x.org"};
+	for (int trusted = 0; trusted < 2; trusted++) {
+		struct world world;
+		make_world(&world, list + trusted, 4 - (size_t)trusted);
+		world.run_options.trust_email = trusted == 1;
+		assert_int_equal(run(&world, true, 1), BM_OK);
+		assert_string_equal(world.story, "connect0 send0(a@x.org) quit0 ");
+		assert_string_equal(world.log, trusted == 1 ? "MB006 MB006 " : "MB006 MB006 MB006 ");
+		assert_int_equal(world.outcomes[1], BM_OUTCOME_INVALID);
+		assert_int_equal(world.outcomes[2], BM_OUTCOME_INVALID);
+	}
+}
+
+/* manual: Trusting-email */
+static void trusted_addresses_are_not_checked(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"no mailbox", "Jim <jim@localhost>"};
+	struct world world;
+	make_world(&world, list, 2);
+	world.run_options.trust_email = true;
+	assert_int_equal(run(&world, false, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(no mailbox) send0(jim@localhost) quit0 ");
+}
+
+/* manual: Trusting-duplicates */
+static void trusted_duplicates_are_sent(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "a@x.org", "A@x.org"};
+	struct world world;
+	make_world(&world, list, 3);
+	world.run_options.trust_duplicates = true;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org,a@x.org,A@x.org) quit0 ");
+	assert_string_equal(world.log, "");
+}
+
+/* manual: MB018, list-domain-case */
 static void banned_addresses_and_domains(void **state)
 {
 	(void)state;
 	static const char *const list[] = {"a@x.org", "B@x.org", "c@Y.org"};
+	static const char *const bans[] = {"b@X.org", "y.ORG", NULL};
+	struct world world;
+	make_world(&world, list, 3);
+	world.bans = bans;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) quit0 ");
+	assert_string_equal(world.log, "MB018 MB018 ");
+	assert_int_equal(world.outcomes[2], BM_OUTCOME_BANNED);
+	assert_int_equal(world.outcomes[3], BM_OUTCOME_BANNED);
+}
+
+static void only_addresses_and_domains_can_be_banned(void **state)
+{
+	(void)state;
 	struct bm_run_options options = {.use_envelope = true};
 	struct bm_message *message = message_of(true);
-	struct bm_error err = BM_ERROR_INIT;
 	struct world world;
 	struct bm_run run;
-	make_world(&world, list, 3);
-	assert_int_equal(bm_run_init(&run, &options, &world.port, message, 1, &err), BM_OK);
-	assert_int_equal(bm_run_ban(&run, bm_span_of("b@X.org")), BM_OK);
-	assert_int_equal(bm_run_ban(&run, bm_span_of("y.ORG")), BM_OK);
+	make_world(&world, NULL, 0);
+	assert_int_equal(bm_run_init(&run, &options, &world.port, message, 1, NULL), BM_OK);
 	assert_int_equal(bm_run_ban(&run, bm_span_of("neither one")), BM_E_ADDRESS);
-	assert_int_equal(bm_run_go(&run, &err), BM_OK);
+	bm_run_deinit(&run);
+	bm_message_free(message);
+}
+
+/* manual: Trusting-banned */
+static void trusted_bans_compare_local_parts_with_case(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"B@x.org", "b@X.ORG", "c@y.ORG"};
+	static const char *const bans[] = {"b@x.org", "Y.org", NULL};
+	struct world world;
+	make_world(&world, list, 3);
+	world.bans = bans;
+	world.run_options.trust_banned = true;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(B@x.org) quit0 ");
 	assert_int_equal(world.outcomes[1], BM_OUTCOME_ACCEPTED);
 	assert_int_equal(world.outcomes[2], BM_OUTCOME_BANNED);
 	assert_int_equal(world.outcomes[3], BM_OUTCOME_BANNED);
-	bm_run_deinit(&run);
-	bm_message_free(message);
+}
+
+/* manual: turn-ends, reached_limit */
+static void each_limit_ends_a_turn_and_is_asked_for_each_recipient(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org"};
+	static const char *const stories[] = {
+		"connect0 send0(a@x.org,b@x.org) quit0 connect1 send1(c@x.org) quit1 ",
+		"connect0 send0(a@x.org,b@x.org) quit0 connect1 send1(c@x.org) quit1 ",
+		"connect0 send0(a@x.org,b@x.org) connect1 send1(c@x.org) quit0 quit1 ",
+	};
+	for (size_t i = 0; i < 3; i++) {
+		struct world world;
+		make_world(&world, list, 3);
+		struct bm_server_options *first = &world.options[0];
+		uint64_t *limits[] = {
+			&first->max_messages, &first->max_messages_per_connection, &first->max_messages_per_robin};
+		*limits[i] = 2;
+		assert_int_equal(run(&world, true, 2), BM_OK);
+		assert_string_equal(world.story, stories[i]);
+	}
+}
+
+/* manual: turn-resets-counters */
+static void the_next_server_begins_its_turn_with_fresh_counters(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org", "d@x.org"};
+	struct world world;
+	make_world(&world, list, 4);
+	for (size_t i = 0; i < 2; i++) {
+		world.options[i].max_messages_per_robin = 2;
+		world.options[i].max_messages_while_awake = 2;
+		world.options[i].sleep_length = 5;
+		world.policies[i].sent.messages = 1;
+		world.policies[i].sent.messages_robin = 1;
+		world.policies[i].sent.messages_awake = 1;
+	}
+	/* Server 0 is where it was; server 1 neither sleeps before its second recipient nor ends its turn there. */
+	assert_int_equal(run(&world, false, 2), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org) sleep:5000 connect1 send1(b@x.org) send1(c@x.org) "
+									 "sleep:5000 send0(d@x.org) quit0 quit1 ");
+	assert_int_equal(world.policies[1].sent.messages, 3);
+}
+
+/* manual: turn-skips-unreachable, max_connection_attempts */
+static void an_unreachable_server_is_asked_again_until_it_is_worthless(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org", "d@x.org"};
+	struct world world;
+	make_world(&world, list, 4);
+	world.refuses_connects[0] = true;
+	world.options[0].max_connection_attempts = 2;
+	world.options[1].max_messages_per_robin = 1;
+	world.options[1].max_messages_while_awake = 1;
+	world.options[1].sleep_length = 60;
+	assert_int_equal(run(&world, false, 2), BM_OK);
+	assert_string_equal(world.story, "fail0 connect1 send1(a@x.org) sleep:60000 fail0 send1(b@x.org) sleep:60000 "
+									 "send1(c@x.org) sleep:60000 send1(d@x.org) quit1 ");
+	assert_true(world.policies[0].worthless);
+	assert_string_equal(world.log, "MBS003 MBS003 ");
 }
 
 int main(void)
@@ -666,7 +806,15 @@ int main(void)
 		cmocka_unit_test(stopped_campaigns_account_for_the_rest),
 		cmocka_unit_test(an_endless_list_is_not_read_on_after_a_stop),
 		cmocka_unit_test(duplicates_and_invalid_lines_are_not_sent),
+		cmocka_unit_test(a_record_without_an_address_is_not_sent),
+		cmocka_unit_test(trusted_addresses_are_not_checked),
+		cmocka_unit_test(trusted_duplicates_are_sent),
 		cmocka_unit_test(banned_addresses_and_domains),
+		cmocka_unit_test(only_addresses_and_domains_can_be_banned),
+		cmocka_unit_test(trusted_bans_compare_local_parts_with_case),
+		cmocka_unit_test(each_limit_ends_a_turn_and_is_asked_for_each_recipient),
+		cmocka_unit_test(the_next_server_begins_its_turn_with_fresh_counters),
+		cmocka_unit_test(an_unreachable_server_is_asked_again_until_it_is_worthless),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

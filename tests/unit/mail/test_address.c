@@ -30,7 +30,7 @@ static void check_accepted(const struct accepted *want)
 	assert_true(bm_span_equal(bm_address_domain(&address), bm_span_of(at + 1)));
 }
 
-/* 8, 9, 26, A24 */
+/* 8, 9, 26, A24; manual: list-display-name, list-comments, row-long-tld, row-comment-address */
 static void takes_one_mailbox_in_each_form(void **state)
 {
 	(void)state;
@@ -162,6 +162,29 @@ static void refuses_with_a_reason(void **state)
 	}
 }
 
+/* manual: MB006 */
+static void tells_a_missing_address_from_a_wrong_one(void **state)
+{
+	(void)state;
+	static const char *const missing[] = {"", " ", "(c)", "<>", "Jim T <>", "< (c) >"};
+	static const char *const wrong[] = {
+		"u", "u@", "@x.org", "<u>", "<@x.org>", "<<u@x.org>>", "<", "(u@x.org", "\"\"", "Jim T"};
+	struct bm_address address;
+	const char *reason = NULL;
+
+	assert_false(bm_address_is_missing(NULL));
+	for (size_t i = 0; i < COUNT(missing); i++) {
+		assert_int_equal(bm_address_parse(&address, bm_span_of(missing[i]), &reason), BM_E_ADDRESS);
+		assert_true(bm_address_is_missing(reason));
+	}
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		assert_int_equal(bm_address_parse(&address, bm_span_of(wrong[i]), &reason), BM_E_ADDRESS);
+		assert_false(bm_address_is_missing(reason));
+	}
+	assert_int_equal(bm_address_trust(&address, bm_span_of("<>"), &reason), BM_E_ADDRESS);
+	assert_true(bm_address_is_missing(reason));
+}
+
 /* A21: every control octet, anywhere. */
 static void refuses_every_control_octet(void **state)
 {
@@ -240,6 +263,7 @@ static void holds_the_longest_quoted_local_part(void **state)
 	assert_string_equal(address.mailbox, text);
 }
 
+/* manual: Trusting-email */
 static void trusts_what_can_be_sent(void **state)
 {
 	(void)state;
@@ -302,7 +326,7 @@ static void lets_the_header_to_be_a_group(void **state)
 	}
 }
 
-/* 9 */
+/* 9; manual: list-domain-case */
 static void makes_keys_with_and_without_case(void **state)
 {
 	(void)state;
@@ -421,6 +445,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_one_mailbox_in_each_form),
 		cmocka_unit_test(refuses_with_a_reason),
+		cmocka_unit_test(tells_a_missing_address_from_a_wrong_one),
 		cmocka_unit_test(refuses_every_control_octet),
 		cmocka_unit_test(keeps_the_limits_of_smtp),
 		cmocka_unit_test(measures_the_domain),

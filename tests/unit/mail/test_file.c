@@ -90,7 +90,7 @@ struct refusal {
 	const char *part;
 };
 
-/* 71, 72 */
+/* 71, 72; manual: MB014, MB015, MB016, MB019, MB022 */
 static void refuses_with_the_line(void **state)
 {
 	(void)state;
@@ -146,7 +146,7 @@ static char *long_file(const char *head, char fill, size_t size, const char *tai
 	return text;
 }
 
-/* 8, A29: no silent change. */
+/* 8, A29: no silent change. manual: Trusting-wrapping */
 static void refuses_long_lines_that_it_cannot_fold(void **state)
 {
 	(void)state;

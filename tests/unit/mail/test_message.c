@@ -4,7 +4,8 @@
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
-/* 72: the original's headers in its order, then ours. */
+/* 72: the original's headers in its order, then ours. manual: header-order, header-ours, envelope-header-to, From, To,
+ * Subject, Message */
 static void composes_the_least(void **state)
 {
 	(void)state;
@@ -14,6 +15,7 @@ static void composes_the_least(void **state)
 							  "\r\nHello\r\n..\r\nbye\r\n");
 }
 
+/* manual: header-order, header-ours, From, Sender, ReplyTo, Precedence */
 static void composes_all_attributes(void **state)
 {
 	(void)state;
@@ -34,6 +36,7 @@ static void composes_all_attributes(void **state)
 	copy_check_sender(&options, "s@s.org");
 }
 
+/* manual: HTML, Subject */
 static void skips_a_blank_subject(void **state)
 {
 	(void)state;
@@ -44,6 +47,7 @@ static void skips_a_blank_subject(void **state)
 							  "Precedence: list\r\nContent-type: text/html\r\n" ID MIME "\r\nb\r\n");
 }
 
+/* manual: envelope-each */
 static void leaves_the_record_in_to(void **state)
 {
 	(void)state;
@@ -80,7 +84,7 @@ static void check_refusal(const struct refusal *refusal)
 	copy_check_refused(&options, refusal->id, refusal->part);
 }
 
-/* 71, A21, A23 */
+/* 71, A21, A23; manual: MB001, MB002, MB014, MB015, MB019, MB022 */
 static void refuses_bad_attributes(void **state)
 {
 	(void)state;
@@ -118,7 +122,7 @@ static void refuses_bad_attributes(void **state)
 		check_refusal(&table[i]);
 }
 
-/* 71, 72, 73, A23 */
+/* 71, 72, 73, A23; manual: MB004, MB005, MB022 */
 static void refuses_bad_headers(void **state)
 {
 	(void)state;
@@ -227,7 +231,7 @@ static void refuses_wrong_calls(void **state)
 	bm_message_free(NULL);
 }
 
-/* A29 */
+/* A29; manual: MB016 */
 static void refuses_no_content_and_a_nul(void **state)
 {
 	(void)state;
@@ -297,6 +301,7 @@ static void declares_an_eight_bit_body(void **state)
 	bm_message_free(message);
 }
 
+/* manual: envelope-sender, Sender */
 static void finds_the_envelope_sender(void **state)
 {
 	(void)state;
@@ -323,6 +328,7 @@ static void takes_the_null_sender(void **state)
 			 "Reply-To: a@x.org\r\nPrecedence: list\r\nContent-type: text/plain\r\n" ID MIME "\r\nb\r\n");
 }
 
+/* manual: Trusting-email, Trusting-precedence */
 static void trusts_addresses_and_precedence(void **state)
 {
 	(void)state;
@@ -337,6 +343,7 @@ static void trusts_addresses_and_precedence(void **state)
 			 "Precedence: urgent\r\nContent-type: text/plain\r\n" ID_OF("0000000000", "localhost") MIME "\r\nb\r\n");
 }
 
+/* manual: headers_from_message */
 static void takes_headers_from_the_message(void **state)
 {
 	(void)state;
@@ -369,6 +376,7 @@ struct block {
 	const char *part;
 };
 
+/* manual: headers_from_message, MB001, MB002, MB004, MB005, MB014, MB015, MB016, MB022 */
 static void refuses_bad_blocks(void **state)
 {
 	(void)state;
@@ -407,7 +415,7 @@ static void bounds_the_number_of_headers(void **state)
 	bm_buf_deinit(&text);
 }
 
-/* A29 */
+/* A29; manual: Trusting-wrapping */
 static void folds_unless_wrapping_is_trusted(void **state)
 {
 	(void)state;
@@ -428,6 +436,45 @@ static void folds_unless_wrapping_is_trusted(void **state)
 	assert_int_equal(strcspn(strstr(text, "\r\n\r\n") + 4, "\r"), 1200);
 	free(text);
 	bm_message_free(message);
+}
+
+/* The size without CR LF of the longest line, and how many lines the headers have. */
+static size_t longest_header_line(const struct bm_message_options *options, size_t *lines)
+{
+	struct bm_message *message = NULL;
+	size_t longest = 0;
+
+	assert_int_equal(bm_message_new(&message, options, NULL), BM_OK);
+	char *text = copy_render(message, NULL, 0);
+	*lines = 0;
+	for (const char *at = text; at[0] != '\r'; (*lines)++) {
+		size_t size = strcspn(at, "\r");
+		longest = size > longest ? size : longest;
+		at += size + 2;
+	}
+	free(text);
+	bm_message_free(message);
+	return longest;
+}
+
+/* manual: header-fold, force80 */
+static void folds_headers_at_78_or_998(void **state)
+{
+	(void)state;
+	char subject[1501];
+	size_t lines = 0;
+	size_t least = 0;
+	struct bm_message_options options = options_for(BM_MESSAGE_BODY, "b");
+	longest_header_line(&options, &least);
+	for (size_t i = 0; i < sizeof subject - 1; i++)
+		subject[i] = i % 10 == 9 ? ' ' : 'x';
+	subject[sizeof subject - 1] = '\0';
+	options.subject = subject;
+	assert_in_range(longest_header_line(&options, &lines), 980, 998);
+	assert_int_equal(lines, least + 1);
+	options.force80 = true;
+	assert_in_range(longest_header_line(&options, &lines), 70, 78);
+	assert_in_range(lines, least + 19, least + 22);
 }
 
 int main(void)
@@ -453,6 +500,7 @@ int main(void)
 		cmocka_unit_test(refuses_bad_blocks),
 		cmocka_unit_test(bounds_the_number_of_headers),
 		cmocka_unit_test(folds_unless_wrapping_is_trusted),
+		cmocka_unit_test(folds_headers_at_78_or_998),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -282,7 +282,7 @@ static void a_wake_beyond_patience_stops_it(void **state)
 	bm_waker_free(waker);
 }
 
-/* F03 */
+/* F03; manual: row-timeout */
 static void a_silent_server_times_out(void **state)
 {
 	(void)state;

@@ -80,6 +80,7 @@ static void say_all(const char *path, size_t transactions)
 
 #define MESSAGE MARK "MAIL FROM:<me@here>\r\nRCPT TO:<a@x>\r\nDATA\r\nMAIL FROM:<in@content>\r\n..\r\nDATA\r\n.\r\n"
 
+/* manual: dummy-server, dummy_file */
 static void writes_down_what_would_be_said(void **state)
 {
 	(void)state;
@@ -114,6 +115,7 @@ static void expect_replies(struct bm_stream *stream, const char *expected)
 	assert_string_equal(got, expected);
 }
 
+/* manual: dummy-server */
 static void reads_right_however_it_is_cut(void **state)
 {
 	(void)state;

@@ -31,7 +31,7 @@ static struct bm_tcp_options options_for(const char *host, uint16_t port)
 	return options;
 }
 
-/* F01 */
+/* F01; manual: MBS003 */
 static void names_a_refused_connection(void **state)
 {
 	(void)state;
@@ -52,6 +52,7 @@ static void names_a_refused_connection(void **state)
 	close(fd);
 }
 
+/* manual: MBS003 */
 static void names_a_host_that_is_none(void **state)
 {
 	(void)state;
@@ -66,6 +67,7 @@ static void names_a_host_that_is_none(void **state)
 	}
 }
 
+/* manual: source_address, MBS002 */
 static void names_a_source_address_that_is_none(void **state)
 {
 	(void)state;
@@ -123,6 +125,7 @@ static void check_open(const char *host, uint16_t port, int listening)
 	bm_stream_free(NULL);
 }
 
+/* manual: source_address */
 static void connects_moves_octets_and_sees_the_end(void **state)
 {
 	(void)state;

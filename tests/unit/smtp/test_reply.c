@@ -258,7 +258,7 @@ static void bounds_the_size(void **state)
 	}
 }
 
-/* RFC item 32 */
+/* RFC item 32; manual: row-multiline-550 */
 static void stops_at_the_end_of_one_reply(void **state)
 {
 	(void)state;

@@ -9,7 +9,7 @@ static void start(struct peer *peer, size_t cut)
 	peer_init(peer, cut, BM_SMTP_PIPELINING_ENVELOPE);
 }
 
-/* RFC items 1, 2, 7; F03, F04 */
+/* RFC items 1, 2, 7; F03, F04; manual: Domain, row-one-line-ehlo */
 static void greets(void **state)
 {
 	(void)state;
@@ -65,7 +65,7 @@ static void check_size(const char *ehlo, bool listed, uint64_t max)
 	peer_deinit(&peer);
 }
 
-/* RFC items 3, 61; A20 */
+/* RFC items 3, 61; A20; manual: connect-keywords */
 static void reads_keywords(void **state)
 {
 	(void)state;

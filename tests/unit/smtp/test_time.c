@@ -12,7 +12,7 @@ static void expect_deadline(const struct peer *peer, uint64_t expected)
 	assert_true(bm_smtp_deadline(peer->smtp) == expected);
 }
 
-/* F03 */
+/* F03; manual: time_out */
 static void every_phase_has_its_own(void **state)
 {
 	(void)state;
@@ -176,6 +176,7 @@ static void start_with(struct peer *peer, uint64_t timeout_ms, uint64_t now_ms)
 	assert_int_equal(bm_smtp_new(&peer->smtp, &options, now_ms, NULL), BM_OK);
 }
 
+/* manual: time_out */
 static void one_time_out_for_all(void **state)
 {
 	(void)state;

@@ -75,6 +75,7 @@ static void run(const struct scenario *scenarios, size_t count)
 #define OFF BM_SMTP_PIPELINING_OFF, EHLO_PIPELINING
 #define GROUP BM_SMTP_PIPELINING_ENVELOPE, EHLO_PIPELINING
 
+/* manual: pipelining, row-rcpt-250-data-fails */
 static void one_command_at_a_time(void **state)
 {
 	(void)state;
@@ -93,6 +94,7 @@ static void one_command_at_a_time(void **state)
 	RUN(scenarios);
 }
 
+/* manual: pipelining, row-multiline-550, row-451-end-of-data, row-552-end-of-data, row-rcpt-250-data-fails */
 static void in_a_group(void **state)
 {
 	(void)state;
@@ -150,6 +152,7 @@ static void nobody_is_left(void **state)
 	RUN(scenarios);
 }
 
+/* manual: row-lost-end-of-data */
 static void the_connection_is_lost(void **state)
 {
 	(void)state;
@@ -175,6 +178,7 @@ static void the_connection_is_lost(void **state)
 	RUN(scenarios);
 }
 
+/* manual: row-421 */
 static void the_server_leaves(void **state)
 {
 	(void)state;

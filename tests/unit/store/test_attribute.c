@@ -76,6 +76,7 @@ static void every_row_makes_sense(void **state)
 	}
 }
 
+/* manual: Precedence, conf-robin-spelling */
 static void owners_are_apart_and_two_spellings_are_taken(void **state)
 {
 	(void)state;
@@ -88,6 +89,7 @@ static void owners_are_apart_and_two_spellings_are_taken(void **state)
 	assert_string_equal(bm_attribute_find(BM_OWNER_SERVER, "max_message_per_robin")->name, "max_messages_per_robin");
 }
 
+/* manual: conf-types */
 static void numbers_keep_their_bounds(void **state)
 {
 	(void)state;
@@ -108,6 +110,7 @@ static void numbers_keep_their_bounds(void **state)
 	}
 }
 
+/* manual: conf-types */
 static void errors_say_what_was_found_and_expected(void **state)
 {
 	(void)state;
@@ -140,6 +143,7 @@ static void a_long_value_is_cut_in_the_error(void **state)
 	assert_int_equal(bm_attribute_check(find("LIST"), value, &err), BM_E_CONF);
 }
 
+/* manual: connections, pipelining, pipeline_depth, tls, tls_wrapper */
 static void what_comes_later_is_refused_in_plain_words(void **state)
 {
 	(void)state;
@@ -160,12 +164,42 @@ static void what_comes_later_is_refused_in_plain_words(void **state)
 	expect_error("tls", "verify", "tls: found \"verify\", this version cannot speak TLS yet, expected none");
 	expect_fine("tls_wrapper", "0");
 	expect_error("tls_wrapper", "1", "tls_wrapper: found \"1\", this version cannot speak TLS yet, expected 0");
-	expect_error("user", "me", "user: found \"me\", this version cannot log in to a server yet");
 	expect_fine("in_doubt", "hold");
 	expect_error("in_doubt", "resend",
 		"in_doubt: found \"resend\", this version cannot resolve what is in doubt without a journal yet, expected "
 		"hold");
-	expect_fine("rate", NULL);
+}
+
+/* manual: tls_ca_file, tls_pin, user, password_file, password_command, auth, rate */
+static void what_has_no_value_yet_can_only_be_unset(void **state)
+{
+	(void)state;
+	static const char *const rows[][2] = {{"tls_ca_file", "speak TLS"}, {"tls_pin", "speak TLS"},
+		{"user", "log in to a server"}, {"password_file", "log in to a server"},
+		{"password_command", "log in to a server"}, {"auth", "log in to a server"}, {"rate", "hold a rate"}};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char text[128];
+		snprintf(text, sizeof text, "%s: found \"x\", this version cannot %s yet", rows[i][0], rows[i][1]);
+		expect_error(rows[i][0], "x", text);
+		snprintf(text, sizeof text, "%s: found \"\", expected a line of text, 1 to 4095 octets", rows[i][0]);
+		expect_error(rows[i][0], "", text);
+		expect_fine(rows[i][0], NULL);
+	}
+}
+
+/* manual: source_address, retry_delay, retry_delay_max */
+static void what_ours_may_hold(void **state)
+{
+	(void)state;
+	expect_fine("source_address", "192.0.2.1");
+	expect_fine("source_address", "2001:db8::1");
+	expect_error(
+		"source_address", "a b", "source_address: found \"a b\", expected text without blanks, 1 to 255 octets");
+	expect_fine("retry_delay", "0");
+	expect_fine("retry_delay", "86400");
+	expect_error("retry_delay", "-1", "retry_delay: found \"-1\", expected a number from 0 to 86400");
+	expect_error("retry_delay_max", "1h", "retry_delay_max: found \"1h\", expected a number from 0 to 86400");
+	expect_error("retry_delay_max", "86401", "retry_delay_max: found \"86401\", expected a number from 0 to 86400");
 }
 
 static void texts_take_what_they_may(void **state)
@@ -296,6 +330,8 @@ int main(void)
 		cmocka_unit_test(errors_say_what_was_found_and_expected),
 		cmocka_unit_test(a_long_value_is_cut_in_the_error),
 		cmocka_unit_test(what_comes_later_is_refused_in_plain_words),
+		cmocka_unit_test(what_has_no_value_yet_can_only_be_unset),
+		cmocka_unit_test(what_ours_may_hold),
 		cmocka_unit_test(texts_take_what_they_may),
 		cmocka_unit_test(names_the_nearest),
 		cmocka_unit_test(distance_counts_slips),

@@ -118,6 +118,7 @@ static void options_may_be_left_out(void **state)
 	assert_null(conf);
 }
 
+/* manual: conf-equals, conf-last-wins, conf-blank */
 static void the_last_plain_value_wins(void **state)
 {
 	(void)state;
@@ -130,6 +131,7 @@ static void the_last_plain_value_wins(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-at-equals */
 static void lists_grow_and_plain_values_replace_them(void **state)
 {
 	(void)state;
@@ -145,6 +147,7 @@ static void lists_grow_and_plain_values_replace_them(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-undef */
 static void undef_unsets_and_gives_way_to_a_list(void **state)
 {
 	(void)state;
@@ -156,6 +159,7 @@ static void undef_unsets_and_gives_way_to_a_list(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-define-package, conf-default-package, conf-inherit */
 static void the_nearest_package_decides(void **state)
 {
 	(void)state;
@@ -173,6 +177,7 @@ static void the_nearest_package_decides(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-inherit */
 static void a_package_sees_its_own_attributes_only(void **state)
 {
 	(void)state;
@@ -185,6 +190,7 @@ static void a_package_sees_its_own_attributes_only(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-several-files, Trusting */
 static void of_several_files_the_first_is_the_most_significant(void **state)
 {
 	(void)state;
@@ -220,6 +226,7 @@ static void nearness_of_the_package_counts_before_the_file(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-uid */
 static void lines_for_a_user(void **state)
 {
 	(void)state;
@@ -231,6 +238,7 @@ static void lines_for_a_user(void **state)
 	expect_error(IN_SERVER "93:Port = x\n", "a.conf:2: found \"93:Port = x\", expected a number from 1 to 65535");
 }
 
+/* manual: conf-not-evaluated, conf-backslash */
 static void nothing_is_evaluated(void **state)
 {
 	(void)state;
@@ -256,6 +264,7 @@ static void line_ends_and_the_mark_of_windows(void **state)
 		"NAME\"");
 }
 
+/* manual: MBO002, conf-bad-line, conf-unknown-attribute, conf-types */
 static void errors_name_file_line_text_and_the_nearest(void **state)
 {
 	(void)state;
@@ -280,6 +289,7 @@ static void errors_name_file_line_text_and_the_nearest(void **state)
 		"a.conf:1: found \"define package\", expected \"define package NAME\" and nothing behind it");
 }
 
+/* manual: MBO002 */
 static void errors_about_places_and_forms(void **state)
 {
 	(void)state;
@@ -301,6 +311,59 @@ static void errors_about_places_and_forms(void **state)
 		"a.conf:2: found \"tls = verify\", this version cannot speak TLS yet, expected none");
 }
 
+/* manual: connections, pipelining, pipeline_depth, tls, tls_wrapper, tls_ca_file, tls_pin, user, password_file,
+ * password_command, auth, rate, conf-types */
+static void what_later_versions_take_is_refused_at_its_line(void **state)
+{
+	(void)state;
+	static const char *const rows[][2] = {
+		{"connections = 2", "cannot keep several connections to one server yet, expected 1"},
+		{"pipelining = stream", "cannot pipeline further than the envelope yet, expected off or envelope"},
+		{"pipeline_depth = 32", "cannot pipeline further than the envelope yet"},
+		{"tls = may", "cannot speak TLS yet, expected none"},
+		{"tls_wrapper = 1", "cannot speak TLS yet, expected 0"},
+		{"tls_ca_file = /ca.pem", "cannot speak TLS yet"},
+		{"tls_pin @= sha256", "cannot speak TLS yet"},
+		{"user = me", "cannot log in to a server yet"},
+		{"auth = PLAIN", "cannot log in to a server yet"},
+		{"rate = 5/60", "cannot hold a rate yet"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char text[128];
+		char expected[256];
+		snprintf(text, sizeof text, IN_SERVER "\n%s\n", rows[i][0]);
+		snprintf(expected, sizeof expected, "a.conf:3: found \"%s\", this version %s", rows[i][0], rows[i][1]);
+		expect_error(text, expected);
+	}
+	expect_error(IN_SERVER "password_file = /p\n",
+		"a.conf:2: found \"password_file ... (hidden)\", this version cannot log in to a server yet");
+	expect_error(IN_SERVER "password_command = /bin/p\n",
+		"a.conf:2: found \"password_command ... (hidden)\", this version cannot log in to a server yet");
+}
+
+/* manual: source_address, retry_delay, retry_delay_max, max_errors_per_connection */
+static void ours_are_known_and_checked(void **state)
+{
+	(void)state;
+	struct bm_conf *conf = conf_of(IN_SERVER "source_address @= 192.0.2.1\nsource_address @= 2001:db8::1\n"
+											 "max_errors_per_connection = 3\n" IN_CAMPAIGN "retry_delay = 5\n"
+											 "retry_delay_max = 86400\n");
+	expect_values(conf, BM_PACKAGE_SERVER, "source_address", "192.0.2.1 2001:db8::1");
+	expect_text(conf, BM_PACKAGE_SERVER, "max_errors_per_connection", "3");
+	expect_text(conf, BM_PACKAGE_CAMPAIGN, "retry_delay", "5");
+	expect_text(conf, BM_PACKAGE_CAMPAIGN, "retry_delay_max", "86400");
+	bm_conf_free(conf);
+	expect_error(IN_CAMPAIGN "retry_delay = soon\n",
+		"a.conf:2: found \"retry_delay = soon\", expected a number from 0 to 86400");
+	expect_error(IN_CAMPAIGN "retry_delay_max = 86401\n",
+		"a.conf:2: found \"retry_delay_max = 86401\", expected a number from 0 to 86400");
+	expect_error(IN_SERVER "source_address = a b\n",
+		"a.conf:2: found \"source_address = a b\", expected text without blanks, 1 to 255 octets");
+	expect_error(IN_SERVER "retry_delay = 5\n",
+		"a.conf:2: found \"retry_delay = 5\", expected retry_delay behind \"define package Mail::Bulkmail\"");
+}
+
+/* manual: MB003, server_class */
 static void an_unknown_server_class_has_its_own_id(void **state)
 {
 	(void)state;
@@ -365,6 +428,7 @@ static void a_long_line_and_a_long_path_leave_room_for_the_reason(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-unknown-package */
 static void unknown_packages_are_left_alone_with_one_warning(void **state)
 {
 	(void)state;
@@ -400,6 +464,7 @@ static void warnings_about_packages_have_an_end(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-robin-spelling, Precedence */
 static void the_spelling_of_the_manuals_sample(void **state)
 {
 	(void)state;
@@ -414,7 +479,7 @@ static void the_spelling_of_the_manuals_sample(void **state)
 	bm_conf_free(conf);
 }
 
-/* Files of the same shape as the two of the manual: values for each server, or defaults and bare names. */
+/* Files of the same shape as the manual's two samples, with values for each server and with defaults and bare names. */
 static void the_manuals_samples(void **state)
 {
 	(void)state;
@@ -461,6 +526,7 @@ static void the_installed_samples(void **state)
 	bm_conf_free(conf);
 }
 
+/* manual: conf-missing-default, conf-missing-named */
 static void reads_files(void **state)
 {
 	(void)state;
@@ -554,6 +620,7 @@ static void expect_set_error(
 	bm_conf_free(conf);
 }
 
+/* manual: MBO004, MB003 */
 static void a_callers_values_are_checked(void **state)
 {
 	(void)state;
@@ -609,6 +676,8 @@ int main(void)
 		cmocka_unit_test(line_ends_and_the_mark_of_windows),
 		cmocka_unit_test(errors_name_file_line_text_and_the_nearest),
 		cmocka_unit_test(errors_about_places_and_forms),
+		cmocka_unit_test(what_later_versions_take_is_refused_at_its_line),
+		cmocka_unit_test(ours_are_known_and_checked),
 		cmocka_unit_test(an_unknown_server_class_has_its_own_id),
 		cmocka_unit_test(errors_show_no_passwords),
 		cmocka_unit_test(a_nul_is_an_error),

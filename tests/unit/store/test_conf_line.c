@@ -33,6 +33,7 @@ static void expect_kind(const char *text, enum bm_conf_line_kind kind)
 	assert_int_equal(line.kind == BM_CONF_LINE_BAD, line.expected != NULL);
 }
 
+/* manual: conf-blank, conf-comment */
 static void blank_lines_and_comments(void **state)
 {
 	(void)state;
@@ -43,6 +44,7 @@ static void blank_lines_and_comments(void **state)
 	expect_kind("\t #= nothing \r", BM_CONF_LINE_BLANK);
 }
 
+/* manual: conf-define-package */
 static void packages(void **state)
 {
 	(void)state;
@@ -60,6 +62,7 @@ static void packages(void **state)
 	expect_kind("Define package X", BM_CONF_LINE_BAD);
 }
 
+/* manual: conf-equals, conf-white-space, conf-quotes, conf-comment */
 static void values_lose_their_blanks_and_keep_their_quotes(void **state)
 {
 	(void)state;
@@ -80,6 +83,7 @@ static void values_lose_their_blanks_and_keep_their_quotes(void **state)
 		"e");
 }
 
+/* manual: conf-at-equals */
 static void lists(void **state)
 {
 	(void)state;
@@ -94,6 +98,7 @@ static void lists(void **state)
 	expect_kind("Smtp @", BM_CONF_LINE_BAD);
 }
 
+/* manual: conf-uid */
 static void users(void **state)
 {
 	(void)state;
@@ -114,6 +119,7 @@ static void users(void **state)
 	expect_kind("9:define package X", BM_CONF_LINE_BAD);
 }
 
+/* manual: conf-undef */
 static void undef(void **state)
 {
 	(void)state;
@@ -166,6 +172,7 @@ static void expect_unescaped(const char *text, const char *wanted)
 	assert_memory_equal(out, wanted, size);
 }
 
+/* manual: conf-backslash, conf-not-evaluated */
 static void escapes_as_the_original_has_them(void **state)
 {
 	(void)state;
@@ -178,6 +185,7 @@ static void escapes_as_the_original_has_them(void **state)
 	expect_unescaped("\\t$x @{[ 1 ]} \"q\"", "\t$x @{[ 1 ]} \"q\"");
 }
 
+/* manual: conf-backslash */
 static void only_behind_a_leading_backslash(void **state)
 {
 	(void)state;
@@ -186,6 +194,7 @@ static void only_behind_a_leading_backslash(void **state)
 	expect_unescaped("", "");
 }
 
+/* manual: conf-backslash */
 static void other_escapes_are_errors(void **state)
 {
 	(void)state;

@@ -121,6 +121,7 @@ static void takes_a_line_longer_than_a_block(void **state)
 	scratch_deinit(&scratch, names);
 }
 
+/* manual: MBO005 */
 static void a_line_beyond_reason_is_refused(void **state)
 {
 	(void)state;
@@ -138,6 +139,7 @@ static void a_line_beyond_reason_is_refused(void **state)
 	free(line);
 }
 
+/* manual: MB701, MB702 */
 static void says_why_it_cannot_be_opened(void **state)
 {
 	(void)state;
@@ -154,6 +156,7 @@ static void says_why_it_cannot_be_opened(void **state)
 	assert_string_equal(err.id, "MB701");
 }
 
+/* manual: MBO005 */
 static void says_that_a_device_is_full(void **state)
 {
 	(void)state;
@@ -249,6 +252,7 @@ static void keeps_lines_in_an_array(void **state)
 	bm_log_free(log);
 }
 
+/* manual: MB701 */
 static void refuses_nothing_to_write_to(void **state)
 {
 	(void)state;

@@ -71,6 +71,7 @@ static void check_line_ends(struct bm_recipients *list)
 	assert_int_equal(bm_recipients_left(list), 0);
 }
 
+/* manual: LIST */
 static void line_ends_blanks_and_mark(void **state)
 {
 	(void)state;
@@ -358,6 +359,7 @@ static bool feed_line(void *user, const char **line, size_t *size)
 	return true;
 }
 
+/* manual: LIST */
 static void takes_a_callback(void **state)
 {
 	(void)state;
@@ -372,6 +374,7 @@ static void takes_a_callback(void **state)
 	bm_recipients_free(list);
 }
 
+/* manual: LIST */
 static void takes_an_array(void **state)
 {
 	(void)state;
@@ -415,6 +418,7 @@ static void expect_refused(const char *path, enum bm_code code, const char *text
 	assert_string_equal(err.text, text);
 }
 
+/* manual: MB701, MB702 */
 static void says_why_it_cannot_be_opened(void **state)
 {
 	(void)state;
@@ -424,6 +428,7 @@ static void says_why_it_cannot_be_opened(void **state)
 	expect_refused(NULL, BM_E_USAGE, "a list needs a path");
 }
 
+/* manual: MB701 */
 static void refuses_nothing_to_read_from(void **state)
 {
 	(void)state;
