@@ -189,6 +189,8 @@ static enum bm_code replace(json_t *json, const char *path, struct bm_error *err
 		code = bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write %s", beside);
 	if (code == BM_OK && rename(beside, path) != 0)
 		code = bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write %s", path);
+	if (code != BM_OK)
+		unlink(beside);
 	return code;
 }
 

@@ -209,6 +209,9 @@ enum bm_code bm_server_get(struct bm_server *server, const char *name, const cha
 		*out = read_only_text(server, info->name);
 	else if (info->offset != BM_ATTRIBUTE_NO_FIELD)
 		*out = field_text(&server->options, info, server->number, sizeof server->number);
+	/* A 0 where 0 is out of bounds is unset. */
+	if (info->type == BM_ATTRIBUTE_NUMBER && info->min > 0 && strcmp(*out, "0") == 0)
+		*out = info->initial[0] == '\0' ? NULL : info->initial;
 	return BM_OK;
 }
 
