@@ -537,7 +537,7 @@ struct bm_progress bm_campaign_progress(const struct bm_campaign *campaign)
 	struct bm_progress progress = {
 		.records = run->records,
 		.done = run->done,
-		.total = run->list_ended || left > 0 ? run->records + left : 0,
+		.total = run->list_ended || bm_recipients_finite(campaign->recipients) ? run->records + left : 0,
 		.transactions = run->transactions,
 		.elapsed_ms = campaign->started_ms == 0 ? 0 : now_ms - campaign->started_ms,
 		.rate = recent_rate(campaign, now_ms),

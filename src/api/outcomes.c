@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ADDRESS_SHOWN_MAX 2048
+/* An invalid record stands for its address; every octet of it may be shown as four. */
+#define SHOWN_MAX (4 * BM_RECORD_SIZE_MAX + 1)
 
 struct bm_outcomes {
 	FILE *file;
@@ -63,7 +64,7 @@ static void format_time(char out[40], uint64_t at_ms)
 
 static json_t *octets(const char *data, size_t size)
 {
-	char shown[ADDRESS_SHOWN_MAX];
+	char shown[SHOWN_MAX];
 
 	if (bm_utf8_valid((const unsigned char *)data, size))
 		return json_stringn(data, size);
