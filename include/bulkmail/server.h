@@ -108,16 +108,16 @@ BM_API enum bm_code bm_server_new_named(
 BM_API void bm_server_free(struct bm_server *server);
 
 /*
- * Sets one attribute by its conf-file name; value NULL unsets it. Smtp, Port,
- * Domain, source_address and CONVERSATION take effect at the next connect. A read-only
- * attribute is refused. MBO004.
+ * Sets one attribute by its conf-file name; value NULL unsets it. Smtp, Port, Domain and
+ * source_address take effect at the next connect. A read-only attribute is refused. MBO004; MB702 for a
+ * CONVERSATION that cannot be opened.
  */
 BM_API enum bm_code bm_server_set(
 	struct bm_server *server, const char *name, const char *value, struct bm_error *err) BM_MUST_CHECK;
 
 /*
  * The value of one attribute, read-only ones included, as a string owned by the server
- * until the next call; *out is NULL when unset. An unknown name is MBO004.
+ * until the next call; *out is the default when unset, NULL without one. An unknown name is MBO004.
  */
 BM_API enum bm_code bm_server_get(
 	struct bm_server *server, const char *name, const char **out, struct bm_error *err) BM_MUST_CHECK;
@@ -173,8 +173,8 @@ BM_API void bm_server_disconnect(struct bm_server *server, bool quietly);
  * NUL-terminated, with the CR LF of each line, owned by the server until the next call.
  * After a 354 the talk is content and has to end in a line with a lone dot.
  * MBS006 nothing to say (or an octet that no command may hold), MBS007 cannot write, MBS008 5yz, MBS009 221 or 421
- * to something other than QUIT, MBS013 still 4yz after talk_attempts (each repetition is
- * logged as MBS012), MBS014 timed out, MBS018 no descriptor; or what connect returned.
+ * to something other than QUIT (which ends the connection whatever the answer), MBS013 still 4yz after talk_attempts
+ * (each repetition is logged as MBS012), MBS014 timed out, MBS018 no descriptor; or what connect returned.
  */
 BM_API enum bm_code bm_server_talk_and_respond(
 	struct bm_server *server, const char *talk, const char **reply, struct bm_error *err) BM_MUST_CHECK;

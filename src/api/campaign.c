@@ -172,16 +172,10 @@ static bool port_connected(void *user, size_t index)
 
 	if (!bm_server_connected(server))
 		return false;
-	struct bm_driver driver = bm_server_driver(server);
-	bm_driver_poll(&driver);
-	while (bm_smtp_next_event(server->smtp, &event)) {
-		bm_server_note(server, &event);
-		if (event.kind == BM_SMTP_CLOSED) {
-			bm_server_drop(server);
-			return false;
-		}
-	}
-	return true;
+	if (!bm_server_has_ended(server, &event))
+		return true;
+	bm_server_drop(server);
+	return false;
 }
 
 static void port_log(void *user, const struct bm_error *err)
@@ -243,10 +237,9 @@ static enum bm_code finish(struct bm_server *server, bm_port_result_fn *result, 
 		complete = complete || event.kind == BM_SMTP_TRANSACTION;
 		if (event.kind != BM_SMTP_CLOSED)
 			continue;
-		enum bm_code code = bm_server_end_error(server, &event, err);
+		/* Every result was given, whatever ended it. */
+		bm_server_end_error(server, &event, err);
 		bm_server_drop(server);
-		if (code == BM_E_NOMEM)
-			return code;
 		return stopped ? BM_E_STOPPED : BM_E_CLOSED;
 	}
 }
@@ -429,7 +422,7 @@ static void lend_waker(struct bm_campaign *campaign, bool lend)
 		server->patience = 1; /* the first stop lets the running envelope finish */
 		server->pulse = lend ? pulse : NULL;
 		server->pulse_user = campaign;
-		server->errfile = lend ? campaign->options.errfile : NULL;
+		server->lent_errfile = lend ? campaign->options.errfile : NULL;
 	}
 }
 
@@ -563,7 +556,7 @@ struct bm_progress bm_campaign_progress(const struct bm_campaign *campaign)
 	struct bm_progress progress = {
 		.records = run->records,
 		.done = run->done,
-		.total = run->list_ended || left > 0 ? run->records + left : 0,
+		.total = run->list_ended || bm_recipients_finite(campaign->recipients) ? run->records + left : 0,
 		.transactions = run->transactions,
 		.elapsed_ms = campaign->started_ms == 0 ? 0 : now_ms - campaign->started_ms,
 		.rate = recent_rate(campaign, now_ms),

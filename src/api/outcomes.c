@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ADDRESS_SHOWN_MAX 2048
+/* An invalid record stands for its address; every octet of it may be shown as four. */
+#define SHOWN_MAX (4 * BM_RECORD_SIZE_MAX + 1)
 
 struct bm_outcomes {
 	FILE *file;
@@ -63,7 +64,7 @@ static void format_time(char out[40], uint64_t at_ms)
 
 static json_t *octets(const char *data, size_t size)
 {
-	char shown[ADDRESS_SHOWN_MAX];
+	char shown[SHOWN_MAX];
 
 	if (bm_utf8_valid((const unsigned char *)data, size))
 		return json_stringn(data, size);
@@ -189,6 +190,8 @@ static enum bm_code replace(json_t *json, const char *path, struct bm_error *err
 		code = bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write %s", beside);
 	if (code == BM_OK && rename(beside, path) != 0)
 		code = bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write %s", path);
+	if (code != BM_OK)
+		unlink(beside);
 	return code;
 }
 

@@ -162,6 +162,24 @@ static enum bm_code find(const struct bm_attribute_info **info, const char *name
 		near == NULL ? "" : "; did you mean \"", near == NULL ? "" : near, near == NULL ? "" : "\"?");
 }
 
+/* A log that cannot be opened leaves the one before in its place. */
+static enum bm_code set_conversation(
+	struct bm_server *server, const struct bm_attribute_info *info, const char *path, struct bm_error *err)
+{
+	struct bm_log *log = NULL;
+
+	if (bm_attribute_check(info, path, err) != BM_OK)
+		return refused(err);
+	enum bm_code code = path == NULL ? BM_OK : bm_log_open(&log, path, err);
+	if (code == BM_OK)
+		code = bm_attribute_store(info, path, &server->options, err);
+	if (code == BM_OK)
+		bm_server_take_conversation(server, log);
+	else
+		bm_log_free(log);
+	return code;
+}
+
 enum bm_code bm_server_set(struct bm_server *server, const char *name, const char *value, struct bm_error *err)
 {
 	const struct bm_attribute_info *info;
@@ -174,11 +192,11 @@ enum bm_code bm_server_set(struct bm_server *server, const char *name, const cha
 		return code;
 	if (info->type == BM_ATTRIBUTE_READ_ONLY || info->offset == BM_ATTRIBUTE_NO_FIELD)
 		return bm_error_set(err, BM_E_USAGE, "MBO004", "%s cannot be set, only read", info->name);
+	if (strcmp(info->name, "CONVERSATION") == 0)
+		return set_conversation(server, info, value, err);
 	if (bm_attribute_store(info, value, &server->options, err) != BM_OK)
 		return refused(err);
 	bm_server_rename(server);
-	if (strcmp(info->name, "CONVERSATION") == 0)
-		return open_conversation(server, err);
 	return BM_OK;
 }
 
@@ -207,6 +225,9 @@ enum bm_code bm_server_get(struct bm_server *server, const char *name, const cha
 		*out = read_only_text(server, info->name);
 	else if (info->offset != BM_ATTRIBUTE_NO_FIELD)
 		*out = field_text(&server->options, info, server->number, sizeof server->number);
+	/* A 0 where 0 is out of bounds is unset. */
+	if (info->type == BM_ATTRIBUTE_NUMBER && info->min > 0 && strcmp(*out, "0") == 0)
+		*out = info->initial[0] == '\0' ? NULL : info->initial;
 	return BM_OK;
 }
 

@@ -24,6 +24,7 @@ struct bm_server {
 	struct bm_smtp *smtp;
 	struct bm_log *conversation; /* ours */
 	struct bm_log *errfile;      /* borrowed */
+	struct bm_log *lent_errfile; /* a campaign's, which goes before errfile while it runs */
 	struct bm_waker *waker;      /* borrowed; ends waits; NULL: nobody does */
 	unsigned patience;           /* wakes that do not end them */
 	bm_driver_pulse_fn *pulse;   /* called now and then during waits; may be NULL */
@@ -48,6 +49,12 @@ struct bm_driver bm_server_driver(struct bm_server *server);
 
 /* Logs and counts an event; every event of the server's machine goes through here. */
 void bm_server_note(struct bm_server *server, const struct bm_smtp_event *event);
+
+/*
+ * Hears what an idle server said unasked: a 421, a close, a reply to nothing. True when that ended the session, with
+ * BM_SMTP_CLOSED in *event; the caller drops it.
+ */
+bool bm_server_has_ended(struct bm_server *server, struct bm_smtp_event *event);
 
 /* Closes and forgets the connection, saying nothing. */
 void bm_server_drop(struct bm_server *server);

@@ -75,13 +75,15 @@ static enum bm_code set_from_conf(
 	return BM_OK;
 }
 
-static enum bm_code check_counts(const struct sources *sources, size_t servers, struct bm_error *err)
+static enum bm_code check_counts(
+	const struct bm_conf *conf, const struct sources *sources, size_t servers, struct bm_error *err)
 {
-	const struct bm_conf *conf = sources->file != NULL ? sources->file : sources->master;
 	const struct bm_attribute_info *info = bm_attribute_at(0);
 
 	for (size_t i = 0; conf != NULL && info != NULL; info = bm_attribute_at(++i)) {
-		if (!is_server_attribute(info, sources) || info->several)
+		/* Where a server file names the servers, the master's own are none. */
+		bool idle_names = conf == sources->master && sources->file != NULL && strcmp(info->name, "Smtp") == 0;
+		if (!is_server_attribute(info, sources) || info->several || idle_names)
 			continue;
 		const struct bm_conf_value *extra = bm_conf_get(conf, sources->class_name, info->name, servers);
 		if (extra != NULL && extra->appended)
@@ -114,7 +116,9 @@ static enum bm_code add_from_conf(struct bm_servers *servers, const struct sourc
 	const struct bm_conf *conf = sources->file != NULL ? sources->file : sources->master;
 	size_t count = count_in(conf, sources, "Smtp");
 
-	enum bm_code code = check_counts(sources, count, err);
+	enum bm_code code = check_counts(sources->file, sources, count, err);
+	if (code == BM_OK)
+		code = check_counts(sources->master, sources, count, err);
 	for (size_t i = 0; code == BM_OK && i < count; i++)
 		code = add(servers, sources, i, NULL, err);
 	return code;

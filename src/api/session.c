@@ -12,6 +12,9 @@
 #define CONVERSATION_SAID_MAX 50
 #define CONNECT_TIMEOUT_MS 30000
 
+/* Every octet of a reply's line may be shown as four. */
+#define CONVERSATION_LINE_MAX (4 * BM_REPLY_LINE_MAX + 64)
+
 struct bm_driver bm_server_driver(struct bm_server *server)
 {
 	struct bm_driver driver = {
@@ -39,14 +42,15 @@ enum bm_code bm_log_error(struct bm_log *log, const struct bm_error *err)
 void bm_server_complain(struct bm_server *server, const struct bm_error *err)
 {
 	/* A log that cannot be written must not stop the talk. */
-	enum bm_code code = bm_log_error(server->errfile, err);
+	struct bm_log *log = server->lent_errfile != NULL ? server->lent_errfile : server->errfile;
+	enum bm_code code = bm_log_error(log, err);
 	(void)code;
 }
 
 static void converse(struct bm_server *server, const char *mark, struct bm_span text, bool cut)
 {
-	char line[2 * BM_REPLY_LINE_MAX];
-	char shown[2 * BM_REPLY_LINE_MAX - 64];
+	char line[CONVERSATION_LINE_MAX];
+	char shown[CONVERSATION_LINE_MAX - 64];
 
 	bm_escape(shown, sizeof shown, text.data, text.size);
 	int size = snprintf(line, sizeof line, "%s %s%s", mark, shown, cut ? " ... (cut)" : "");
@@ -280,6 +284,15 @@ enum bm_code bm_server_check_worth(struct bm_server *server, struct bm_error *er
 	return BM_OK;
 }
 
+/* An address or a try that failed before one succeeded is no error of the whole. */
+static void forget(struct bm_error *err)
+{
+	const struct bm_error none = BM_ERROR_INIT;
+
+	if (err != NULL)
+		*err = none;
+}
+
 enum bm_code bm_server_connect(struct bm_server *server, struct bm_error *err)
 {
 	if (bm_server_connected(server))
@@ -291,6 +304,7 @@ enum bm_code bm_server_connect(struct bm_server *server, struct bm_error *err)
 	if (code == BM_OK) {
 		bm_policy_connected(&server->policy);
 		server->connections++;
+		forget(err);
 		return BM_OK;
 	}
 	bm_server_drop(server);
@@ -374,8 +388,9 @@ static enum bm_code judge(
 {
 	int code = event->reply.code;
 
-	if (code == 221 && is_quit(talk)) {
-		enum bm_code kept = keep_reply(server, &event->reply, err);
+	if (is_quit(talk)) {
+		enum bm_code kept = code >= 500 ? set_reply_error(server, event, BM_E_REFUSED, "MBS008", "refused", err)
+										: keep_reply(server, &event->reply, err);
 		bm_server_drop(server);
 		return kept;
 	}
@@ -391,11 +406,33 @@ static enum bm_code judge(
 	return keep_reply(server, &event->reply, err);
 }
 
-/* The descriptor may have been closed behind our back: the manual hands it out. */
+/* The descriptor may have been closed behind our back: the manual hands it out. A DummyServer never had one. */
 static bool has_descriptor(const struct bm_server *server)
 {
 	int fd = bm_server_socket(server);
-	return fd >= 0 && fcntl(fd, F_GETFD) != -1;
+	return fd < 0 || fcntl(fd, F_GETFD) != -1;
+}
+
+bool bm_server_has_ended(struct bm_server *server, struct bm_smtp_event *event)
+{
+	struct bm_driver driver = bm_server_driver(server);
+
+	bm_driver_poll(&driver);
+	while (bm_smtp_next_event(server->smtp, event)) {
+		bm_server_note(server, event);
+		if (event->kind == BM_SMTP_CLOSED)
+			return true;
+	}
+	return false;
+}
+
+/* What ended the session before the talk could be said. */
+static enum bm_code end_before_talk(struct bm_server *server, const struct bm_smtp_event *event, struct bm_error *err)
+{
+	enum bm_code code = event->end == BM_SMTP_END_LOST ? set_end_error(server, event, "MBS007", err)
+													   : bm_server_end_error(server, event, err);
+	bm_server_drop(server);
+	return code;
 }
 
 static enum bm_code talk_once(struct bm_server *server, struct bm_span talk, struct bm_error *err)
@@ -409,6 +446,8 @@ static enum bm_code talk_once(struct bm_server *server, struct bm_span talk, str
 		bm_server_drop(server);
 		return bm_error_set(err, BM_E_CLOSED, "MBS018", "%s: no descriptor: the socket was closed", server->name);
 	}
+	if (bm_server_has_ended(server, &event))
+		return end_before_talk(server, &event, err);
 	code = say(server, talk, &event, err);
 	if (code != BM_OK)
 		return code;
@@ -439,7 +478,9 @@ enum bm_code bm_server_talk_and_respond(
 		bm_error_set(err, code, "MBS013", "still after talk_attempts: %s", last.text);
 		err->smtp_status = last.smtp_status;
 	}
-	if (code == BM_OK)
+	if (code == BM_OK) {
+		forget(err);
 		*reply = (const char *)server->reply.data;
+	}
 	return code;
 }
