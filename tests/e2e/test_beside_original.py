@@ -62,7 +62,7 @@ def dummy_transactions(path):
 
 @pytest.mark.parametrize("envelope", [{}, ENVELOPE, {"force80": "1"}], ids=["each", "envelope", "force80"])
 def test_dummy_server_writes_the_same(envelope, tmp_path):
-    # manual: DummyServer, dummy_file, server_class, server_file
+    # manual: dummy-server, dummy_file, server_class, server_file
     body = b"Hello,\n.dots\n\nno end of the last line, which is too long for one that is folded at seventy-eight"
     setup = Setup(
         "dummy",

@@ -41,7 +41,6 @@ def talk(port):
 
 
 def test_record_of_a_talk(sink):
-    # manual: sink
     talk(sink.port)
     records = sink.take()
     witness = Sink()
