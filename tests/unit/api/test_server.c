@@ -627,8 +627,8 @@ static const char *const conversation[] = {
 
 /* What each form of the log has to hold after converse(). */
 static const char *const conversation_lines[] = {"< 220 peer.example", "> EHLO me.example", "< 250-peer.example",
-	"< 250-8BITMIME", "< 250 SIZE 1000000", "> VRFY " LONG_WORD " ... (cut)", "< 250-one", "< 250 two",
-	"> VRFY " LONG_WORD, "< 250 three", "> QUIT", "< 221 bye"};
+	"< 250-8BITMIME", "< 250 SIZE 1000000", ("> VRFY " LONG_WORD " ... (cut)"), "< 250-one", "< 250 two",
+	("> VRFY " LONG_WORD), "< 250 three", "> QUIT", "< 221 bye"};
 
 #define CONVERSATION_LINES (sizeof conversation_lines / sizeof conversation_lines[0])
 
