@@ -6,8 +6,11 @@
 #include "base/error.h"
 #include "engine/run.h"
 #include "net/clock.h"
+#include "net/wait.h"
+#include "store/recipients.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +124,20 @@ static void port_sleep(void *user, uint64_t until_ms, const char *why, size_t in
 		pulse(campaign);
 		now_ms = bm_clock_monotonic_ms();
 	}
+}
+
+/* A list from a pipe may be silent for long: the progress line goes on, and a stop ends the wait. */
+static bool await_list(void *user, int fd)
+{
+	struct bm_campaign *campaign = user;
+	enum bm_wait ended = BM_WAIT_EXPIRED;
+
+	snprintf(campaign->held_back, sizeof campaign->held_back, "the list");
+	while (ended == BM_WAIT_EXPIRED && port_stops(campaign) == 0) {
+		pulse(campaign);
+		ended = bm_wait(fd, POLLIN, bm_clock_monotonic_ms() + campaign->options.progress_ms, campaign->waker);
+	}
+	return port_stops(campaign) == 0;
 }
 
 static enum bm_code port_next(void *user, struct bm_record *record, struct bm_error *err)
@@ -500,8 +517,10 @@ enum bm_code bm_campaign_run(struct bm_campaign *campaign, struct bm_error *err)
 	campaign->pulse_ms = campaign->started_ms;
 	take_sample(campaign, campaign->started_ms);
 	lend_waker(campaign, true);
+	bm_recipients_set_wait(campaign->recipients, await_list, campaign);
 	enum bm_code code = bm_run_go(&campaign->run, err);
 	flush_logs(campaign);
+	bm_recipients_set_wait(campaign->recipients, NULL, NULL);
 	lend_waker(campaign, false);
 	campaign->ended_ms = bm_clock_monotonic_ms();
 	if (code != BM_OK)
