@@ -63,12 +63,6 @@ BM_API enum bm_code bm_recipients_next(
 BM_API bool bm_recipients_finite(const struct bm_recipients *recipients);
 
 /*
- * The descriptor that the next call of bm_recipients_next would read from and might have to wait for (a pipe, a terminal), so
- * that a caller can wait for it in its own way; -1 when the call will not wait, and for a stream or callback.
- */
-BM_API int bm_recipients_wait_fd(const struct bm_recipients *recipients);
-
-/*
  * An estimate of the records still to come, by the size of what is left and the records so far; 0 when it
  * cannot be known.
  */

@@ -7,6 +7,7 @@
 #include "engine/run.h"
 #include "net/clock.h"
 #include "net/wait.h"
+#include "store/recipients.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -125,15 +126,16 @@ static void port_sleep(void *user, uint64_t until_ms, const char *why, size_t in
 	}
 }
 
-/* Waits for a pipe or a terminal in slices; false when asked to stop meanwhile. */
-static bool wait_for_list(struct bm_campaign *campaign, int fd)
+/* A list from a pipe may be silent for long: the progress line goes on, and a stop ends the wait. */
+static bool await_list(void *user, int fd)
 {
-	while (port_stops(campaign) == 0) {
-		uint64_t slice_end = bm_clock_monotonic_ms() + BM_DRIVER_PULSE_MS;
-		if (bm_wait(fd, POLLIN, slice_end, campaign->waker) != BM_WAIT_EXPIRED)
-			break;
-		held_back(campaign, "the list", SIZE_MAX);
+	struct bm_campaign *campaign = user;
+	enum bm_wait ended = BM_WAIT_EXPIRED;
+
+	held_back(campaign, "the list", SIZE_MAX);
+	while (ended == BM_WAIT_EXPIRED && port_stops(campaign) == 0) {
 		pulse(campaign);
+		ended = bm_wait(fd, POLLIN, bm_clock_monotonic_ms() + BM_DRIVER_PULSE_MS, campaign->waker);
 	}
 	return port_stops(campaign) == 0;
 }
@@ -141,10 +143,6 @@ static bool wait_for_list(struct bm_campaign *campaign, int fd)
 static enum bm_code port_next(void *user, struct bm_record *record, struct bm_error *err)
 {
 	struct bm_campaign *campaign = user;
-	int fd = bm_recipients_wait_fd(campaign->recipients);
-
-	if (fd >= 0 && !wait_for_list(campaign, fd))
-		return bm_error_set(err, BM_E_STOPPED, "", "stopped while waiting for the list");
 	return bm_recipients_next(campaign->recipients, record, err);
 }
 
@@ -512,8 +510,10 @@ enum bm_code bm_campaign_run(struct bm_campaign *campaign, struct bm_error *err)
 	campaign->pulse_ms = campaign->started_ms;
 	take_sample(campaign, campaign->started_ms);
 	lend_waker(campaign, true);
+	bm_recipients_set_wait(campaign->recipients, await_list, campaign);
 	enum bm_code code = bm_run_go(&campaign->run, err);
 	flush_logs(campaign);
+	bm_recipients_set_wait(campaign->recipients, NULL, NULL);
 	lend_waker(campaign, false);
 	campaign->ended_ms = bm_clock_monotonic_ms();
 	if (code != BM_OK)

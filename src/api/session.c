@@ -11,6 +11,8 @@
 
 #define CONVERSATION_SAID_MAX 50
 #define CONNECT_TIMEOUT_MS 30000
+/* RSET and QUIT together, whatever time_out says: nothing depends on their replies. */
+#define GOODBYE_MS 5000
 
 /* Every octet of a reply's line may be shown as four. */
 #define CONVERSATION_LINE_MAX (4 * BM_REPLY_LINE_MAX + 64)
@@ -219,6 +221,8 @@ static enum bm_code greet(struct bm_server *server, struct bm_error *err)
 	struct bm_driver driver = bm_server_driver(server);
 	struct bm_smtp_event event;
 
+	/* No envelope is under way: there is nothing to finish. */
+	driver.patience = 0;
 	for (;;) {
 		if (bm_driver_next(&driver, &event) != BM_OK)
 			return bm_error_set(err, BM_E_STOPPED, "", "%s: stopped while greeting", server->name);
@@ -314,29 +318,26 @@ enum bm_code bm_server_connect(struct bm_server *server, struct bm_error *err)
 }
 
 /* Says QUIT and waits, bounded by its own short time-out, for the end. */
-static void say_quit(struct bm_server *server)
+static void say_quit(struct bm_server *server, struct bm_driver *driver)
 {
-	struct bm_driver driver = bm_server_driver(server);
 	struct bm_smtp_event event = {.kind = BM_SMTP_READY};
 
 	if (bm_smtp_quit(server->smtp, bm_clock_monotonic_ms(), NULL) != BM_OK)
 		return;
-	while (event.kind != BM_SMTP_CLOSED && bm_driver_next(&driver, &event) == BM_OK)
+	while (event.kind != BM_SMTP_CLOSED && bm_driver_next(driver, &event) == BM_OK)
 		bm_server_note(server, &event);
 }
 
 /* One talk, to its reply or its end; true with a reply. */
-static enum bm_code say(
-	struct bm_server *server, struct bm_span talk, struct bm_smtp_event *event, struct bm_error *err)
+static enum bm_code say(struct bm_server *server, struct bm_driver *driver, struct bm_span talk,
+	struct bm_smtp_event *event, struct bm_error *err)
 {
-	struct bm_driver driver = bm_server_driver(server);
-
 	enum bm_code code = bm_smtp_talk(server->smtp, talk, bm_clock_monotonic_ms(), err);
 	if (code != BM_OK)
 		return bm_error_set(
 			err, code, "MBS006", "%s: this cannot be said: a command is one line without control octets", server->name);
 	for (;;) {
-		if (bm_driver_next(&driver, event) != BM_OK)
+		if (bm_driver_next(driver, event) != BM_OK)
 			return bm_error_set(err, BM_E_STOPPED, "", "%s: stopped", server->name);
 		bm_server_note(server, event);
 		if (event->kind == BM_SMTP_REPLY || event->kind == BM_SMTP_CLOSED)
@@ -350,9 +351,11 @@ void bm_server_disconnect(struct bm_server *server, bool quietly)
 
 	if (!bm_server_connected(server))
 		return;
-	if (!quietly && bm_smtp_idle(server->smtp) && say(server, bm_span_of("RSET"), &event, NULL) == BM_OK &&
+	struct bm_driver driver = bm_server_driver(server);
+	driver.deadline_ms = bm_clock_monotonic_ms() + GOODBYE_MS;
+	if (!quietly && bm_smtp_idle(server->smtp) && say(server, &driver, bm_span_of("RSET"), &event, NULL) == BM_OK &&
 		event.kind == BM_SMTP_REPLY)
-		say_quit(server);
+		say_quit(server, &driver);
 	bm_server_drop(server);
 }
 
@@ -442,13 +445,14 @@ static enum bm_code talk_once(struct bm_server *server, struct bm_span talk, str
 	enum bm_code code = bm_server_connect(server, err);
 	if (code != BM_OK)
 		return code;
+	struct bm_driver driver = bm_server_driver(server);
 	if (!has_descriptor(server)) {
 		bm_server_drop(server);
 		return bm_error_set(err, BM_E_CLOSED, "MBS018", "%s: no descriptor: the socket was closed", server->name);
 	}
 	if (bm_server_has_ended(server, &event))
 		return end_before_talk(server, &event, err);
-	code = say(server, talk, &event, err);
+	code = say(server, &driver, talk, &event, err);
 	if (code != BM_OK)
 		return code;
 	if (event.kind == BM_SMTP_REPLY)

@@ -79,15 +79,23 @@ static bool is_stopped(struct bm_driver *driver)
 	return bm_waker_count(driver->waker) > driver->patience;
 }
 
+static bool is_overdue(const struct bm_driver *driver)
+{
+	return driver->deadline_ms != 0 && bm_clock_monotonic_ms() >= driver->deadline_ms;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Waits until the deadline at the most, in slices where somebody wants a pulse. */
 static void wait_for_peer(struct bm_driver *driver, bool want_write, uint64_t deadline)
 {
-	uint64_t until = deadline;
+	uint64_t until = driver->deadline_ms == 0 ? deadline : earlier(deadline, driver->deadline_ms);
 
-	if (driver->pulse != NULL) {
-		uint64_t slice_end = bm_clock_monotonic_ms() + BM_DRIVER_PULSE_MS;
-		until = slice_end < deadline ? slice_end : deadline;
-	}
+	if (driver->pulse != NULL)
+		until = earlier(until, bm_clock_monotonic_ms() + BM_DRIVER_PULSE_MS);
 	bm_stream_wait(driver->stream, want_write, until, driver->waker);
 	if (driver->pulse != NULL)
 		driver->pulse(driver->pulse_user);
@@ -116,6 +124,8 @@ enum bm_code bm_driver_next(struct bm_driver *driver, struct bm_smtp_event *even
 			return BM_E_USAGE;
 		if (is_stopped(driver))
 			return BM_E_STOPPED;
+		if (is_overdue(driver))
+			return BM_E_TIMEOUT;
 		step(driver);
 	}
 	return BM_OK;

@@ -18,14 +18,15 @@ struct bm_driver {
 	struct bm_stream *stream;  /* borrowed */
 	struct bm_waker *waker;    /* borrowed; NULL: none */
 	unsigned patience;         /* bm_driver_next gives up once bm_waker_count exceeds this */
+	uint64_t deadline_ms;      /* monotonic; bm_driver_next gives up then; 0: never */
 	bm_driver_pulse_fn *pulse; /* called while it waits, for a progress line; NULL: none */
 	void *pulse_user;
 };
 
 /*
  * Moves octets until there is an event. BM_OK: *event filled. BM_E_STOPPED: waker woke beyond patience (wakes that it
- * bears it clears); the session is as it was and may be driven on or dropped. BM_E_USAGE when the machine is idle and
- * has no event to come.
+ * bears it clears); BM_E_TIMEOUT: deadline_ms passed; the session is as it was and may be driven on or dropped.
+ * BM_E_USAGE when the machine is idle and has no event to come.
  */
 enum bm_code bm_driver_next(struct bm_driver *driver, struct bm_smtp_event *event) BM_MUST_CHECK;
 

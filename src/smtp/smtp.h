@@ -35,7 +35,7 @@ enum bm_smtp_pipelining {
 };
 
 /*
- * What a reply is expected for: X(name, time-out in ms (RFC 5321, 4.5.3.2; QUIT is ours), what to call it).
+ * What a reply is expected for: X(name, time-out in ms (RFC 5321, 4.5.3.2; RSET and QUIT are ours), what to call it).
  * BODY is no command: it is the phase of writing content, per block.
  */
 #define BM_SMTP_COMMANDS(X)                                                                                            \
@@ -47,7 +47,7 @@ enum bm_smtp_pipelining {
 	X(DATA, 120000, "DATA")                                                                                            \
 	X(BODY, 180000, "content")                                                                                         \
 	X(END_OF_DATA, 600000, "end of data")                                                                              \
-	X(RSET, 300000, "RSET")                                                                                            \
+	X(RSET, 20000, "RSET")                                                                                             \
 	X(TALK, 300000, "command")                                                                                         \
 	X(QUIT, 2000, "QUIT")
 

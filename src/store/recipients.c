@@ -3,7 +3,7 @@
  * Records out of a list in constant memory. A line that lies in one block is given out where it lies; one that
  * crosses blocks is gathered, no more of it than BM_RECORD_SIZE_MAX octets.
  */
-#include "bulkmail/recipients.h"
+#include "store/recipients.h"
 
 #include "base/error.h"
 #include "base/span.h"
@@ -56,6 +56,9 @@ struct bm_recipients {
 	uint64_t size;     /* octets from where we began to the file's end */
 	uint64_t consumed; /* octets of the lines so far */
 	uint64_t records;
+
+	bm_recipients_wait_fn *wait; /* NULL: none */
+	void *wait_user;
 };
 
 static enum bm_code new_list(struct bm_recipients **out, enum list_form form, struct bm_error *err)
@@ -186,8 +189,18 @@ static void note_failure(struct bm_recipients *list, int system_errno)
 	list->failed_errno = system_errno;
 }
 
+void bm_recipients_set_wait(struct bm_recipients *list, bm_recipients_wait_fn *fn, void *user)
+{
+	list->wait = fn;
+	list->wait_user = user;
+}
+
 static size_t read_fd(struct bm_recipients *list, unsigned char *to, size_t size)
 {
+	if (!list->regular && list->wait != NULL && !list->wait(list->wait_user, list->fd)) {
+		list->failed = BM_E_STOPPED;
+		return 0;
+	}
 	for (;;) {
 		ssize_t got = read(list->fd, to, size);
 		if (got >= 0)
@@ -362,16 +375,10 @@ enum bm_code bm_recipients_next(struct bm_recipients *list, struct bm_record *re
 	*record = (struct bm_record){.seq = list->records};
 	if (list->failed == BM_OK)
 		return BM_OK;
+	if (list->failed == BM_E_STOPPED)
+		return bm_error_set(err, BM_E_STOPPED, "", "stopped");
 	return bm_error_set_errno(err, list->failed, "MB704", list->failed_errno, "cannot read the list behind record %llu",
 		(unsigned long long)list->records);
-}
-
-int bm_recipients_wait_fd(const struct bm_recipients *list)
-{
-	if (list->form != LIST_FD || list->regular || list->ended || list->failed != BM_OK)
-		return -1;
-	bool line_is_there = list->rest.size > 0 && memchr(list->rest.data, '\n', list->rest.size) != NULL;
-	return line_is_there ? -1 : list->fd;
 }
 
 bool bm_recipients_finite(const struct bm_recipients *list)
