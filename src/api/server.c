@@ -6,6 +6,7 @@
 #include "net/clock.h"
 #include "store/attribute.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,7 +131,9 @@ enum bm_code bm_server_new_named(
 	struct bm_server **out, const struct bm_attribute *attributes, size_t count, struct bm_error *err)
 {
 	enum bm_code code = bm_server_new(out, NULL, err);
-
+	if (code != BM_OK)
+		return code;
+	assert(*out != NULL);
 	for (size_t i = 0; code == BM_OK && i < count; i++)
 		code = bm_server_set(*out, attributes[i].name, attributes[i].value, err);
 	if (code != BM_OK) {
@@ -213,6 +216,16 @@ static const char *read_only_text(struct bm_server *server, const char *name)
 	return server->number;
 }
 
+/* A 0 where 0 is out of bounds is unset. */
+static const char *writable_text(struct bm_server *server, const struct bm_attribute_info *info)
+{
+	const char *text = field_text(&server->options, info, server->number, sizeof server->number);
+
+	if (info->type != BM_ATTRIBUTE_NUMBER || info->min == 0 || text == NULL || strcmp(text, "0") != 0)
+		return text;
+	return info->initial[0] == '\0' ? NULL : info->initial;
+}
+
 enum bm_code bm_server_get(struct bm_server *server, const char *name, const char **out, struct bm_error *err)
 {
 	const struct bm_attribute_info *info;
@@ -224,10 +237,7 @@ enum bm_code bm_server_get(struct bm_server *server, const char *name, const cha
 	if (info->type == BM_ATTRIBUTE_READ_ONLY)
 		*out = read_only_text(server, info->name);
 	else if (info->offset != BM_ATTRIBUTE_NO_FIELD)
-		*out = field_text(&server->options, info, server->number, sizeof server->number);
-	/* A 0 where 0 is out of bounds is unset. */
-	if (info->type == BM_ATTRIBUTE_NUMBER && info->min > 0 && strcmp(*out, "0") == 0)
-		*out = info->initial[0] == '\0' ? NULL : info->initial;
+		*out = writable_text(server, info);
 	return BM_OK;
 }
 

@@ -542,7 +542,7 @@ static void refuse_bans(const char *path, enum bm_code code, const char *id, con
 	end(&run);
 }
 
-/* manual: banned, MB007 */
+/* manual: banned, MB007, MB702 */
 static void a_file_of_bans_has_to_be_there_and_right(void **state)
 {
 	(void)state;

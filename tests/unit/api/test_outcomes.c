@@ -158,6 +158,7 @@ static void the_longest_record_is_whole(void **state)
 	json_decref(json);
 }
 
+/* manual: MB702 */
 static void outcomes_need_a_file(void **state)
 {
 	(void)state;

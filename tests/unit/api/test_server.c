@@ -683,7 +683,7 @@ static void conversation_goes_to_a_path(void **state)
 	scratch_deinit(&scratch, (const char *const[]){"talk.log", NULL});
 }
 
-/* manual: CONVERSATION-path */
+/* manual: CONVERSATION-path, MB702 */
 static void conversation_needs_a_path_that_opens(void **state)
 {
 	(void)state;
