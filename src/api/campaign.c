@@ -553,10 +553,11 @@ struct bm_progress bm_campaign_progress(const struct bm_campaign *campaign)
 	const struct bm_run *run = &campaign->run;
 	uint64_t now_ms = campaign->ended_ms != 0 ? campaign->ended_ms : bm_clock_monotonic_ms();
 	uint64_t left = run->list_ended ? 0 : bm_recipients_left(campaign->recipients);
+	bool known = run->list_ended || bm_recipients_finite(campaign->recipients);
 	struct bm_progress progress = {
 		.records = run->records,
 		.done = run->done,
-		.total = run->list_ended || bm_recipients_finite(campaign->recipients) ? run->records + left : 0,
+		.total = known ? run->records + left : 0,
 		.transactions = run->transactions,
 		.elapsed_ms = campaign->started_ms == 0 ? 0 : now_ms - campaign->started_ms,
 		.rate = recent_rate(campaign, now_ms),

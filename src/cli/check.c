@@ -5,7 +5,10 @@
 #include "cli/setup.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
+
+#define DEFAULT_PORT 25
 
 static const char help[] =
 	"bulkmail check: reads conf, list and message as send does (the same options: bulkmail send --help), says what\n"
@@ -13,18 +16,19 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 all well, 1 some records would not be sent, 69 a server cannot be used, else as send.\n";
 
-/* Words of a server on a terminal: only what can be printed. */
 static void show_word(const char *word)
 {
-	printf("  ");
-	for (; *word != '\0'; word++) {
-		unsigned char c = (unsigned char)*word;
-		if (c < 0x20 || c >= 0x7f)
-			printf("\\x%02X", (unsigned)c);
-		else
-			putchar(c);
-	}
+	fputs("  ", stdout);
+	cli_show(stdout, word, strlen(word));
 	putchar('\n');
+}
+
+/* host:port, as reports name a server. */
+static void show_name(const struct bm_server_options *options)
+{
+	bool bracketed = strchr(options->smtp, ':') != NULL;
+	unsigned port = options->port == 0 ? DEFAULT_PORT : (unsigned)options->port;
+	printf("%s%s%s:%u", bracketed ? "[" : "", options->smtp, bracketed ? "]" : "", port);
 }
 
 static int greet(struct bm_server *server)
@@ -36,7 +40,8 @@ static int greet(struct bm_server *server)
 		return EX_UNAVAILABLE;
 	}
 	const char *keyword = bm_server_capability(server, 0);
-	printf("%s: greeted%s\n", bm_server_options(server)->smtp, keyword == NULL ? ", no extensions" : ", offers");
+	show_name(bm_server_options(server));
+	printf(": greeted%s\n", keyword == NULL ? ", no extensions" : ", offers");
 	for (size_t i = 0; keyword != NULL; keyword = bm_server_capability(server, ++i))
 		show_word(keyword);
 	bm_server_disconnect(server, false);
@@ -64,9 +69,9 @@ int cli_check(int argc, char **argv)
 	struct setup setup = {0};
 
 	int status = send_options_parse(&options, "check", argc, argv);
-	if (status == 0 && options.help) {
+	if (status == 0 && (options.help || options.version)) {
 		send_options_deinit(&options);
-		return cli_help(help);
+		return options.help ? cli_help(help) : cli_version();
 	}
 	/* The logs of a campaign are left alone. */
 	options.dry_run = true;

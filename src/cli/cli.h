@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define CLI_NOT_ALL_ACCEPTED 1
 
@@ -27,6 +28,12 @@ int cli_status(enum bm_code code);
 
 /* Writes the text of --help to standard output; returns 0. */
 int cli_help(const char *text);
+
+/* Writes name and version to standard output; returns 0. */
+int cli_version(void);
+
+/* What others wrote, for a terminal: CR LF becomes LF, all else that cannot be printed \xHH. */
+void cli_show(FILE *file, const char *text, size_t size);
 
 /* "see 'bulkmail NAME --help'" on standard error; returns 64. */
 int cli_usage(const char *name);

@@ -71,6 +71,25 @@ int cli_help(const char *text)
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
+int cli_version(void)
+{
+	printf("bulkmail %s\n", bm_version());
+	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
+void cli_show(FILE *file, const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+		if (c == '\r' && i + 1 < size && text[i + 1] == '\n')
+			continue;
+		if (c == '\n' || (c >= 0x20 && c < 0x7f))
+			putc(c, file);
+		else
+			fprintf(file, "\\x%02X", (unsigned)c);
+	}
+}
+
 int cli_usage(const char *name)
 {
 	cli_complain("see 'bulkmail %s --help'", name);

@@ -44,12 +44,6 @@ static void hold_standard_descriptors(void)
 		close(fd);
 }
 
-static int show_version(void)
-{
-	printf("bulkmail %s\n", bm_version());
-	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
-}
-
 static int run_command(int argc, char **argv)
 {
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
@@ -71,6 +65,6 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
 		return cli_help(help);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
-		return show_version();
+		return cli_version();
 	return run_command(argc, argv);
 }

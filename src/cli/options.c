@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 enum option_id {
@@ -29,6 +30,7 @@ enum option_id {
 	OPTION_DRY_RUN,
 	OPTION_QUIET,
 	OPTION_HELP,
+	OPTION_VERSION,
 };
 
 static const struct option long_options[] = {
@@ -51,6 +53,7 @@ static const struct option long_options[] = {
 	{"dry-run", no_argument, NULL, OPTION_DRY_RUN},
 	{"quiet", no_argument, NULL, OPTION_QUIET},
 	{"help", no_argument, NULL, OPTION_HELP},
+	{"version", no_argument, NULL, OPTION_VERSION},
 	{NULL, 0, NULL, 0},
 };
 
@@ -157,13 +160,52 @@ static int take(struct send_options *options, enum option_id id, const char *arg
 	case OPTION_HELP:
 		options->help = true;
 		return 0;
+	case OPTION_VERSION:
+		options->version = true;
+		return 0;
 	}
 	return EX_USAGE;
 }
 
+static bool is_stdin(const char *path)
+{
+	return path != NULL && strcmp(path, "-") == 0;
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat one;
+	struct stat other;
+
+	if (a == NULL || b == NULL || stat(a, &one) != 0 || stat(b, &other) != 0)
+		return false;
+	return S_ISREG(one.st_mode) && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* Nothing is read twice from standard input, and no input is overwritten by an output. */
+static int check_files(const struct send_options *options)
+{
+	const char *inputs[] = {options->list, options->message, options->body};
+	const char *outputs[] = {options->outcomes, options->report};
+
+	if (is_stdin(options->list) && (is_stdin(options->message) || is_stdin(options->body))) {
+		cli_complain("--list - and the message from -: standard input can be only one of them");
+		return EX_USAGE;
+	}
+	for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+		for (size_t k = 0; k < sizeof outputs / sizeof outputs[0]; k++) {
+			if (!is_same_file(inputs[i], outputs[k]))
+				continue;
+			cli_complain("%s is read and would be overwritten by --outcomes or --report", outputs[k]);
+			return EX_USAGE;
+		}
+	}
+	return 0;
+}
+
 static int check_whole(const struct send_options *options, const char *name, int argc, char **argv, int next)
 {
-	if (options->help)
+	if (options->help || options->version)
 		return 0;
 	if (next < argc) {
 		cli_complain("found \"%s\", expected an option", argv[next]);
@@ -173,7 +215,7 @@ static int check_whole(const struct send_options *options, const char *name, int
 		cli_complain("--message and --body: give one of them, a whole message or a bare body");
 		return cli_usage(name);
 	}
-	return 0;
+	return check_files(options);
 }
 
 int send_options_parse(struct send_options *options, const char *name, int argc, char **argv)

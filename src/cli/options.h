@@ -29,6 +29,7 @@ struct send_options {
 	bool dry_run;
 	bool quiet;
 	bool help;
+	bool version;
 };
 
 /* 0, or the exit status after having said what is wrong. name is the subcommand's. Always followed by

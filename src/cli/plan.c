@@ -27,8 +27,8 @@ static void show_servers(const struct bm_campaign *campaign)
 {
 	for (size_t i = 0; i < bm_campaign_server_count(campaign); i++) {
 		struct bm_server_report report = bm_campaign_server_report(campaign, i);
-		printf("server %s: %" PRIu64 " recipients in %" PRIu64 " envelopes over %" PRIu64 " connections\n",
-			report.server, report.messages, report.transactions, report.connections);
+		printf("server %s: %" PRIu64 " recipients in %" PRIu64 " envelopes\n", report.server, report.messages,
+			report.transactions);
 	}
 }
 

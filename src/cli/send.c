@@ -6,10 +6,14 @@
 #include "cli/setup.h"
 #include "cli/signals.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 static const char help[] =
 	"bulkmail send: hands a message to every recipient of a list.\n"
@@ -29,7 +33,8 @@ static const char help[] =
 	"  --quiet                no progress, no summary\n"
 	"\n"
 	"Exit status: 0 every recipient accepted, 1 finished but some were not, 64 usage, 65 bad list or message,\n"
-	"66 a file is missing, 69 no usable server, 75 stopped or temporary failures left, 78 conf error.\n"
+	"66 a file is missing, 69 no usable server, 74 a file cannot be written, 75 stopped or temporary failures left,\n"
+	"78 conf error.\n"
 	"\n"
 	"Example: bulkmail send --server relay.example:587 --list people.txt --message news.eml --outcomes news.jsonl\n";
 
@@ -47,8 +52,9 @@ static void name_in_doubt(const struct recorder *recorder, const struct bm_outco
 	if (outcome->kind != BM_OUTCOME_IN_DOUBT || recorder->outcomes != NULL)
 		return;
 	progress_clear(recorder->progress);
-	cli_complain("in doubt: record %" PRIu64 ", %.*s, at %s", outcome->seq, (int)outcome->address_size,
-		outcome->address, outcome->server);
+	fprintf(stderr, "bulkmail: in doubt: record %" PRIu64 ", ", outcome->seq);
+	cli_show(stderr, outcome->address, outcome->address_size);
+	fprintf(stderr, ", at %s\n", outcome->server);
 }
 
 static void record(void *user, const struct bm_outcome *outcome)
@@ -146,6 +152,24 @@ static int run(const struct setup *setup, const struct bm_campaign_options *camp
 	return finish(recorder, options, code, &err);
 }
 
+/* Found out before anything is sent: the report itself is written at the end. */
+static int check_report_path(const char *path)
+{
+	char folder[PATH_MAX];
+	struct stat status;
+
+	if (path == NULL || strcmp(path, "-") == 0)
+		return 0;
+	const char *slash = strrchr(path, '/');
+	int size = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
+	snprintf(folder, sizeof folder, "%.*s", size, slash == NULL ? "." : path);
+	bool is_folder = stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+	if (!is_folder && access(folder, W_OK | X_OK) == 0)
+		return 0;
+	cli_complain("MB702: cannot write %s: %s", path, strerror(is_folder ? EISDIR : errno));
+	return EX_IOERR;
+}
+
 static int send_campaign(const struct setup *setup, const struct send_options *options)
 {
 	struct progress progress;
@@ -153,6 +177,9 @@ static int send_campaign(const struct setup *setup, const struct send_options *o
 	struct bm_campaign_options campaign = setup->campaign;
 	struct bm_error err = BM_ERROR_INIT;
 
+	int status = check_report_path(options->report);
+	if (status != 0)
+		return status;
 	progress_init(&progress);
 	campaign.outcome = record;
 	campaign.outcome_user = &recorder;
@@ -163,7 +190,7 @@ static int send_campaign(const struct setup *setup, const struct send_options *o
 		cli_complain_error(&err);
 		return cli_status(err.code);
 	}
-	int status = run(setup, &campaign, options, &recorder);
+	status = run(setup, &campaign, options, &recorder);
 	bm_campaign_free(recorder.campaign);
 	bm_outcomes_free(recorder.outcomes);
 	return status;
@@ -175,9 +202,9 @@ int cli_send(int argc, char **argv)
 	struct setup setup = {0};
 
 	int status = send_options_parse(&options, "send", argc, argv);
-	if (status == 0 && options.help) {
+	if (status == 0 && (options.help || options.version)) {
 		send_options_deinit(&options);
-		return cli_help(help);
+		return options.help ? cli_help(help) : cli_version();
 	}
 	if (status == 0)
 		status = setup_init(&setup, &options);

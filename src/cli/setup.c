@@ -175,7 +175,11 @@ static int open_list(struct setup *setup, const struct send_options *options)
 		cli_complain("no list: give one by --list FILE (- is standard input) or LIST in a conf file");
 		return EX_USAGE;
 	}
-	return bm_recipients_open(&setup->list, path, &err) == BM_OK ? 0 : fail(&err);
+	if (bm_recipients_open(&setup->list, path, &err) == BM_OK)
+		return 0;
+	cli_complain_error(&err);
+	/* sysexits.h: missing or not readable */
+	return err.code == BM_E_IO ? EX_NOINPUT : cli_status(err.code);
 }
 
 static int read_all(FILE *file, const char *path, char **out, size_t *size)
@@ -202,9 +206,9 @@ static int read_all(FILE *file, const char *path, char **out, size_t *size)
 	if (content == NULL)
 		return EX_OSERR;
 	if (ferror(file)) {
-		cli_complain("%s: %s", path, strerror(errno));
+		cli_complain("MB020: cannot read the message %s: %s", path, strerror(errno));
 		free(content);
-		return EX_IOERR;
+		return EX_NOINPUT;
 	}
 	*out = content;
 	return 0;
@@ -215,7 +219,7 @@ static int read_file(const char *path, char **out, size_t *size)
 	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 	if (file == NULL) {
 		cli_complain("MB020: cannot open the message %s: %s", path, strerror(errno));
-		return errno == ENOENT ? EX_NOINPUT : EX_IOERR;
+		return EX_NOINPUT;
 	}
 	int status = read_all(file, path, out, size);
 	if (file != stdin && fclose(file) != 0 && status == 0) {
@@ -343,6 +347,8 @@ int setup_init(struct setup *setup, const struct send_options *options)
 	*setup = (struct setup){0};
 	if (read_conf(setup, options, &err) != BM_OK) {
 		cli_complain_error(&err);
+		if (err.code == BM_E_IO)
+			return EX_NOINPUT;
 		/* A wrong --set is the command line's fault, a wrong line a conf file's. */
 		return err.code == BM_E_USAGE ? EX_USAGE : cli_status(err.code);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* bulkmail sink: a scriptable SMTP server, see bulkmail-sink(5). */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include "bulkmail/sink.h"
 
@@ -97,6 +97,9 @@ static void apply_option(struct sink_arguments *arguments, int option, const cha
 		fputs(help, stdout);
 		arguments->status = EX_OK;
 		break;
+	case 'v':
+		arguments->status = cli_version();
+		break;
 	default:
 		arguments->status = usage("wrong option", "");
 	}
@@ -113,6 +116,7 @@ static void parse_arguments(struct sink_arguments *arguments, int argc, char **a
 		{"extensions", required_argument, NULL, 'e'},
 		{"port-file", required_argument, NULL, 'p'},
 		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
 	};
 	struct bm_sink_options defaults = BM_SINK_OPTIONS_INIT;

@@ -26,6 +26,7 @@ static const struct option long_options[] = {
 	{"server", required_argument, NULL, 's'},
 	{"set", required_argument, NULL, 'a'},
 	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -89,7 +90,7 @@ static int say_all(struct bm_server *server, int count, char **commands)
 			cli_complain_error(&err);
 			return cli_status(code);
 		}
-		fputs(reply, stdout);
+		cli_show(stdout, reply, strlen(reply));
 		fflush(stdout);
 	}
 	return EX_OK;
@@ -113,6 +114,8 @@ static int talk(struct bm_server *server, int argc, char **argv)
 	while (status == 0 && (option = getopt_long(argc, argv, "+h", long_options, NULL)) != -1) {
 		if (option == 'h')
 			return cli_help(help);
+		if (option == 'V')
+			return cli_version();
 		status = take_option(server, option);
 	}
 	if (status != 0)

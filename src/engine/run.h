@@ -65,9 +65,10 @@ struct bm_run {
 	struct bm_item_list back; /* put back by the transaction under way */
 	bool list_ended;
 	bool list_complete;
-	bool relay_fault; /* the server, not the recipient, was refused in the transaction under way */
-	bool completed;   /* its end of data was answered */
-	uint64_t refunds; /* recipients of it that the counters get back */
+	struct bm_error last; /* what last went wrong with a server */
+	bool relay_fault;     /* the server, not the recipient, was refused in the transaction under way */
+	bool completed;       /* its end of data was answered */
+	uint64_t refunds;     /* recipients of it that the counters get back */
 	uint64_t records;
 	uint64_t done;
 	uint64_t transactions;
@@ -93,6 +94,9 @@ enum bm_code bm_run_classify(struct bm_run *run, struct bm_item **out, struct bm
 
 /* The item's outcome, from its last answer; frees it. */
 void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kind kind, const char *reason);
+
+/* Logs what went wrong with a server and keeps it, to be told when none is left. */
+void bm_run_note(struct bm_run *run, const struct bm_error *err);
 
 /* Connects a server unless it is connected; false when that failed, which is logged and counted. */
 bool bm_run_connect(struct bm_run *run, size_t index);

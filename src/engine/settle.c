@@ -175,7 +175,7 @@ static void end_session(struct bm_run *run, const struct bm_error *why)
 	struct bm_run_server *server = &run->servers[run->current];
 	struct bm_policy *policy = port->policy(port->user, run->current);
 
-	port->log(port->user, why);
+	bm_run_note(run, why);
 	bm_policy_session_ended(policy, port->options(port->user, run->current), server->fruitful);
 	server->not_before_ms =
 		port->now_ms(port->user) + (server->fruitful ? 0 : bm_policy_backoff_ms(policy, run->options.retry_delay_ms));
@@ -190,7 +190,7 @@ static void give_up_server(struct bm_run *run)
 
 	bm_error_set(&err, BM_E_REFUSED, "", "%s wants authentication that it was not given: it is not used any more",
 		port->server_name(port->user, run->current));
-	port->log(port->user, &err);
+	bm_run_note(run, &err);
 	port->disconnect(port->user, run->current);
 	port->policy(port->user, run->current)->worthless = true;
 	run->current = SIZE_MAX;
@@ -255,7 +255,7 @@ static enum bm_code follow_up(struct bm_run *run, enum bm_code code, const struc
 		return BM_E_STOPPED;
 	case BM_E_UNSUPPORTED:
 		run->servers[run->current].unsuited = true;
-		run->port->log(run->port->user, why);
+		bm_run_note(run, why);
 		run->current = SIZE_MAX;
 		return BM_OK;
 	case BM_E_CLOSED:

@@ -16,6 +16,24 @@ static void back_off(struct bm_run *run, size_t index)
 	run->servers[index].not_before_ms = port->now_ms(port->user) + backoff;
 }
 
+void bm_run_note(struct bm_run *run, const struct bm_error *err)
+{
+	run->last = *err;
+	run->port->log(run->port->user, err);
+}
+
+/* MB012, and why. */
+static enum bm_code no_server_left(const struct bm_run *run, struct bm_error *err)
+{
+	const struct bm_error *last = &run->last;
+
+	if (last->text[0] == '\0')
+		return bm_error_set(
+			err, BM_E_NO_SERVER, "MB012", "no available servers: all %zu are worthless", run->server_count);
+	return bm_error_set(err, BM_E_NO_SERVER, "MB012", "no available servers: all %zu are worthless; the last: %s%s%s",
+		run->server_count, last->id, last->id[0] == '\0' ? "" : ": ", last->text);
+}
+
 bool bm_run_connect(struct bm_run *run, size_t index)
 {
 	const struct bm_port *port = run->port;
@@ -31,7 +49,7 @@ bool bm_run_connect(struct bm_run *run, size_t index)
 	}
 	server->unsuited = server->unsuited || code == BM_E_UNSUPPORTED;
 	if (code != BM_E_STOPPED)
-		port->log(port->user, &err);
+		bm_run_note(run, &err);
 	back_off(run, index);
 	return false;
 }
@@ -86,8 +104,7 @@ enum bm_code bm_run_next_server(struct bm_run *run, struct bm_error *err)
 			return BM_OK;
 		size_t index = soonest(run);
 		if (index == SIZE_MAX)
-			return bm_error_set(
-				err, BM_E_NO_SERVER, "MB012", "no available servers: all %zu are worthless", run->server_count);
+			return no_server_left(run, err);
 		port->sleep(port->user, run->servers[index].not_before_ms, "no server can be reached", index);
 	}
 	return bm_error_set(err, BM_E_STOPPED, "", "stopped");

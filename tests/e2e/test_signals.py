@@ -155,10 +155,13 @@ def test_while_a_deferred_recipient_waits(tmp_path, sink_of):  # noqa: F811
     assert {kinds[line] for line in LINES[4:]} <= {"deferred", "unsent"}
 
 
+SLEEPY = ("--set", "max_messages_while_awake=2", "--set", "sleep_length=600")
+
+
 def test_while_a_server_sleeps(tmp_path, sink_of):  # noqa: F811
     # manual: sleep_length
     sink = sink_of()
-    with Running(tmp_path, [sink], "--set", "max_messages_while_awake=2", "--set", "sleep_length=600") as campaign:
+    with Running(tmp_path, [sink], "--use-envelope", "0", *SLEEPY) as campaign:
         recorded(sink, 1)
         campaign.signal(signal.SIGTERM)
         kinds = campaign.end()

@@ -66,10 +66,9 @@ def limit_rows():
             servers=[{"max_messages_per_robin": 0, **limit}, second],
             list=UNSORTED,
         )
-    yield row(
-        "sleeps-a-second",
-        servers=[{"max_messages_while_awake": 6, "sleep_length": 1}],
-    )
+    sleepy = [{"max_messages_while_awake": 6, "sleep_length": 1}]
+    yield row("sleeps-a-second", servers=sleepy)
+    yield row("sleeps-a-second-envelope", servers=sleepy, campaign=ENVELOPE)
 
 
 def pair_rows():
