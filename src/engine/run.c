@@ -67,19 +67,15 @@ static enum bm_code make_room(struct bm_run *run)
 	return BM_OK;
 }
 
-/* Rests when the current server has been awake long enough; what it was awake for goes out first. */
-static enum bm_code nap(struct bm_run *run, struct bm_error *err)
+/* Rests when the current server has been awake long enough. */
+static void nap(struct bm_run *run)
 {
 	const struct bm_port *port = run->port;
-	size_t index = run->current;
-	uint64_t seconds = bm_policy_nap(port->policy(port->user, index), port->options(port->user, index));
+	const struct bm_server_options *options = port->options(port->user, run->current);
+	uint64_t seconds = bm_policy_nap(port->policy(port->user, run->current), options);
 
-	if (seconds == 0)
-		return BM_OK;
-	enum bm_code code = bm_run_flush(run, err);
-	if (code == BM_OK)
-		port->sleep(port->user, port->now_ms(port->user) + seconds * 1000, "sleep_length", index);
-	return code;
+	if (seconds > 0)
+		port->sleep(port->user, port->now_ms(port->user) + seconds * 1000, "sleep_length", run->current);
 }
 
 /* Ends the current server's turn where a limit says so; the open envelope is finished first. */
@@ -89,14 +85,12 @@ static enum bm_code heed_limits(struct bm_run *run, struct bm_error *err)
 
 	if (run->current == SIZE_MAX)
 		return BM_OK;
-	enum bm_code code = nap(run, err);
-	if (code != BM_OK || run->current == SIZE_MAX)
-		return code;
+	nap(run);
 	size_t index = run->current;
 	enum bm_limit limit = bm_policy_reached(port->policy(port->user, index), port->options(port->user, index));
 	if (limit == BM_LIMIT_NONE)
 		return BM_OK;
-	code = bm_run_flush(run, err);
+	enum bm_code code = bm_run_flush(run, err);
 	if (limit != BM_LIMIT_ROBIN)
 		port->disconnect(port->user, index);
 	run->current = SIZE_MAX;
