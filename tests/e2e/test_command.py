@@ -109,7 +109,7 @@ WRONG_FILES = [
     ("--list", "/nowhere/list", MISSING, ("MB702", "/nowhere/list", "No such file")),
     ("--message", "/nowhere/mail", MISSING, ("MB020", "/nowhere/mail", "No such file")),
     ("--list", "/", MISSING, ("MB702", "directory")),
-    ("--message", "/", MISSING, ("MB020", "directory")),
+    ("--message", "/", MISSING, ("MB021", "directory")),
     ("--conf", "/nowhere/conf", MISSING, ("/nowhere/conf", "No such file")),
     ("--conf", "/", MISSING, "directory"),
     ("--outcomes", "/nowhere/o", IO, ("MB702", "/nowhere/o")),
@@ -124,7 +124,7 @@ WRONG_FILES = [
 
 @pytest.mark.parametrize("option, value, status, said", WRONG_FILES, ids=lambda value: str(value).replace("/", "_"))
 def test_wrong_file_or_server(option, value, status, said, tmp_path, sink_of):  # noqa: F811
-    # manual: MB020, MB702, conf-missing-named, Port
+    # manual: MB020, MB021, MB702, conf-missing-named, Port
     nothing_sent(tmp_path, sink_of(), status, said, **{option: value})
 
 
