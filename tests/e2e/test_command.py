@@ -119,6 +119,7 @@ WRONG_FILES = [
     ("--server", "127.0.0.1:0", USAGE, ('"0"', "1 to 65535")),
     ("--server", "127.0.0.1:65536", USAGE, ('"65536"', "1 to 65535")),
     ("--server", ":25", USAGE, ('":25"', "HOST:PORT")),
+    ("--server", "a:1:2", USAGE, ('"a:1:2"', "[IPV6]:PORT")),
 ]
 
 
