@@ -58,6 +58,13 @@ uint64_t bm_policy_nap(struct bm_policy *policy, const struct bm_server_options 
 	return options->sleep_length;
 }
 
+bool bm_policy_at_limit(const struct bm_policy *policy, const struct bm_server_options *options)
+{
+	return reached(policy->sent.messages, options->max_messages) ||
+		   reached(policy->sent.messages_connection, options->max_messages_per_connection) ||
+		   reached(policy->sent.messages_robin, options->max_messages_per_robin);
+}
+
 enum bm_limit bm_policy_reached(struct bm_policy *policy, const struct bm_server_options *options)
 {
 	if (reached(policy->sent.messages, options->max_messages)) {

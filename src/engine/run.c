@@ -87,10 +87,15 @@ static enum bm_code heed_limits(struct bm_run *run, struct bm_error *err)
 		return BM_OK;
 	nap(run);
 	size_t index = run->current;
-	enum bm_limit limit = bm_policy_reached(port->policy(port->user, index), port->options(port->user, index));
-	if (limit == BM_LIMIT_NONE)
+	struct bm_policy *policy = port->policy(port->user, index);
+	const struct bm_server_options *options = port->options(port->user, index);
+	if (!bm_policy_at_limit(policy, options))
 		return BM_OK;
 	enum bm_code code = bm_run_flush(run, err);
+	/* What was not taken of the envelope is counted no more: the limit may not be reached after all. */
+	enum bm_limit limit = bm_policy_reached(policy, options);
+	if (limit == BM_LIMIT_NONE)
+		return code;
 	if (limit != BM_LIMIT_ROBIN)
 		port->disconnect(port->user, index);
 	run->current = SIZE_MAX;
@@ -123,6 +128,11 @@ static bool fits_envelope(const struct bm_run *run, const struct bm_item *item)
 	if (run->envelope_count == 0)
 		return true;
 	if (!run->options.use_envelope || run->envelope_count >= BM_RUN_ENVELOPE_MAX)
+		return false;
+	if (item->put_backs >= BM_RUN_PUT_BACKS_ALONE || run->envelope[0]->put_backs >= BM_RUN_PUT_BACKS_ALONE)
+		return false;
+	size_t most = run->servers[index].envelope_max;
+	if (most != 0 && run->envelope_count >= most)
 		return false;
 	if (bm_policy_envelope_full(port->policy(port->user, index), port->options(port->user, index)))
 		return false;

@@ -23,9 +23,12 @@
 /* Ceiling of an envelope where envelope_limit is 0: what one transaction may hold in memory. */
 #define BM_RUN_ENVELOPE_MAX 50000
 
-/* How often one recipient is put back before it is deferred: a recipient that kills connections must not go round for
- * ever. */
+/* How often one recipient is put back at the most before it is deferred: a recipient that kills connections must not go
+ * round for ever. */
 #define BM_RUN_PUT_BACKS_MAX 10
+
+/* From so many on it goes alone: the others of its envelope may be innocent. */
+#define BM_RUN_PUT_BACKS_ALONE 2
 
 struct bm_run_options {
 	bool use_envelope;
@@ -41,8 +44,9 @@ struct bm_run_server {
 	uint64_t transactions; /* that got an answer to their end of data */
 	uint64_t messages;     /* recipients accepted */
 	uint64_t not_before_ms;
-	bool fruitful; /* a transaction was completed over the present connection */
-	bool unsuited; /* cannot take this message */
+	size_t envelope_max; /* what it took before it hung up on a larger envelope; 0: not known */
+	bool fruitful;       /* a transaction was completed over the present connection */
+	bool unsuited;       /* cannot take this message */
 };
 
 struct bm_run {
@@ -68,6 +72,7 @@ struct bm_run {
 	struct bm_error last; /* what last went wrong with a server */
 	bool relay_fault;     /* the server, not the recipient, was refused in the transaction under way */
 	bool completed;       /* its end of data was answered */
+	size_t first_crowded; /* index of the first for whom there was no room in it; SIZE_MAX: none */
 	uint64_t refunds;     /* recipients of it that the counters get back */
 	uint64_t records;
 	uint64_t done;

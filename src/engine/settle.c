@@ -35,10 +35,15 @@ void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kin
 static void remember(struct bm_run *run, struct bm_item *item, const struct bm_smtp_event *event)
 {
 	struct bm_answer *answer = &item->answer;
+	bool doubted = event->disposition == BM_SMTP_IN_DOUBT;
 
+	/* An earlier answer outlives the end of a connection, but says nothing of what is in doubt. */
+	if (event->reply.code == 0 && answer->code != 0 && !doubted)
+		return;
 	answer->server = run->current + 1;
+	answer->code = event->reply.code;
+	answer->enhanced[0] = '\0';
 	if (event->reply.code != 0) {
-		answer->code = event->reply.code;
 		snprintf(answer->enhanced, sizeof answer->enhanced, "%s", event->reply.enhanced);
 		bm_reply_text(&event->reply, answer->text, sizeof answer->text);
 		item->attempts += event->answered ? 1 : 0;
@@ -67,9 +72,16 @@ static void defer(struct bm_run *run, struct bm_item *item)
 	bm_item_heap_add(&run->waiting, item);
 }
 
+/* A recipient on whom the connections die is given up before the servers are: by default each bears five. */
+static size_t put_backs_max(const struct bm_run *run)
+{
+	size_t most = 3 * run->server_count;
+	return most < BM_RUN_PUT_BACKS_MAX ? most : BM_RUN_PUT_BACKS_MAX;
+}
+
 static void put_back(struct bm_run *run, struct bm_item *item)
 {
-	if (++item->put_backs > BM_RUN_PUT_BACKS_MAX)
+	if (++item->put_backs > put_backs_max(run))
 		bm_run_settle(run, item, BM_OUTCOME_DEFERRED, "every connection ended before it was its turn");
 	else
 		bm_item_list_append(&run->back, item);
@@ -114,6 +126,8 @@ static void take_result(void *user, const struct bm_smtp_event *event)
 		break;
 	case BM_SMTP_CROWDED:
 		run->refunds++;
+		if (event->recipient < run->first_crowded)
+			run->first_crowded = event->recipient;
 		bm_item_list_append(&run->back, item);
 		break;
 	case BM_SMTP_PUT_BACK:
@@ -176,6 +190,9 @@ static void end_session(struct bm_run *run, const struct bm_error *why)
 	struct bm_policy *policy = port->policy(port->user, run->current);
 
 	bm_run_note(run, why);
+	/* It hung up on an envelope that was too large for it: the next is as large as what it took. */
+	if (run->first_crowded != SIZE_MAX)
+		server->envelope_max = run->first_crowded;
 	bm_policy_session_ended(policy, port->options(port->user, run->current), server->fruitful);
 	server->not_before_ms =
 		port->now_ms(port->user) + (server->fruitful ? 0 : bm_policy_backoff_ms(policy, run->options.retry_delay_ms));
@@ -204,6 +221,32 @@ static void retire_if_crowded(struct bm_run *run)
 
 	if (most != 0 && port->errors(port->user, run->current) >= most)
 		port->disconnect(port->user, run->current);
+}
+
+/* Nothing of the envelope was said and nobody tried it: all of it is ready again. */
+static void reopen_envelope(struct bm_run *run)
+{
+	for (size_t i = 0; i < run->envelope_count; i++)
+		bm_item_list_append(&run->back, run->envelope[i]);
+	bm_policy_refund(run->port->policy(run->port->user, run->current), run->envelope_count);
+	run->envelope_count = 0;
+	bm_item_list_prepend(&run->ready, &run->back);
+}
+
+/* The server may have hung up while the envelope was open: in a sleep, or while the list was silent. */
+static bool revive(struct bm_run *run)
+{
+	const struct bm_port *port = run->port;
+
+	if (port->connected(port->user, run->current))
+		return true;
+	if (bm_run_connect(run, run->current)) {
+		port->policy(port->user, run->current)->sent.messages_connection = run->envelope_count;
+		return true;
+	}
+	reopen_envelope(run);
+	run->current = SIZE_MAX;
+	return false;
 }
 
 static enum bm_code send_envelope(struct bm_run *run, struct bm_error *err)
@@ -287,11 +330,12 @@ enum bm_code bm_run_flush(struct bm_run *run, struct bm_error *err)
 {
 	struct bm_error why = BM_ERROR_INIT;
 
-	if (run->envelope_count == 0)
+	if (run->envelope_count == 0 || !revive(run))
 		return BM_OK;
 	run->refunds = 0;
 	run->completed = false;
 	run->relay_fault = false;
+	run->first_crowded = SIZE_MAX;
 	enum bm_code code = send_envelope(run, &why);
 	account(run);
 	run->envelope_count = 0;

@@ -6,7 +6,9 @@
 static struct bm_span cut_word(struct bm_span *rest)
 {
 	struct bm_span word = *rest;
-	const unsigned char *blank = rest->size > 0 ? memchr(rest->data, ' ', rest->size) : NULL;
+	if (rest->size == 0)
+		return word;
+	const unsigned char *blank = memchr(rest->data, ' ', rest->size);
 	if (blank != NULL)
 		word.size = (size_t)(blank - rest->data);
 	rest->data += word.size;

@@ -35,15 +35,7 @@ enum bm_transaction_state {
 enum bm_fate {
 	BM_FATE_OPEN,    /* its RCPT has no reply */
 	BM_FATE_TAKEN,   /* 2yz */
-	BM_FATE_HELD,    /* 452 or 552, and nobody else was taken so far */
 	BM_FATE_DECIDED, /* its event is queued */
-};
-
-/* The reply of a held recipient. */
-struct bm_held {
-	size_t recipient;
-	size_t text_at;
-	struct bm_reply reply;
 };
 
 /* What becomes of all that are not decided by a reply of their own. */
@@ -65,11 +57,6 @@ struct bm_transaction {
 	size_t taken; /* recipients with 2yz to RCPT */
 	bool lone_dot;
 	struct bm_verdict verdict;
-	struct bm_held *held;
-	size_t held_count;
-	size_t held_capacity;
-	size_t held_next;
-	struct bm_buf held_text;
 };
 
 struct bm_smtp {

@@ -92,7 +92,7 @@ enum bm_smtp_disposition {
 	BM_SMTP_ACCEPTED, /* the message is the server's */
 	BM_SMTP_REFUSED,  /* 5yz to MAIL, its RCPT, DATA or the end of data */
 	BM_SMTP_DEFERRED, /* 4yz to one of these */
-	BM_SMTP_CROWDED,  /* 452 or 552 to its RCPT while others were taken: send at once in another transaction */
+	BM_SMTP_CROWDED,  /* 452 or 552 to its RCPT behind others that were taken: send at once in another transaction */
 	BM_SMTP_PUT_BACK, /* untried: the session ended before it, or its RCPT was not reached */
 	BM_SMTP_IN_DOUBT, /* end of data was sent and no reply was read */
 };

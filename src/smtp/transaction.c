@@ -14,22 +14,17 @@
 #define NUMBER_MAX 24
 /* The longest that MAIL says beside the address. */
 #define MAIL_EXTRA 64
-/* Replies of held recipients are kept whole up to here, then as a bare code: a server cannot make us grow. */
-#define HELD_TEXT_MAX 262144
 
 void bm_transaction_init(struct bm_transaction *tx)
 {
 	*tx = (struct bm_transaction){.state = BM_TRANSACTION_NONE};
 	bm_buf_init(&tx->verdict.raw, BM_REPLY_SIZE_MAX);
-	bm_buf_init(&tx->held_text, HELD_TEXT_MAX);
 }
 
 void bm_transaction_deinit(struct bm_transaction *tx)
 {
 	free(tx->fates);
-	free(tx->held);
 	bm_buf_deinit(&tx->verdict.raw);
-	bm_buf_deinit(&tx->held_text);
 }
 
 /* Without SMTPUTF8 an octet above 0x7f has no business in an envelope (RFC 6531, 3.1). */
@@ -90,7 +85,6 @@ static void settle(struct bm_transaction *tx)
 {
 	tx->state = BM_TRANSACTION_SETTLED;
 	tx->next = 0;
-	tx->held_next = 0;
 }
 
 /* RFC 1870, 6.1: what the server said it would refuse is not tried. */
@@ -126,8 +120,6 @@ enum bm_code bm_transaction_begin(struct bm_smtp *smtp, const struct bm_smtp_tra
 	tx->next = 0;
 	tx->taken = 0;
 	tx->lone_dot = false;
-	tx->held_count = 0;
-	bm_buf_clear(&tx->held_text);
 	struct bm_buf raw = tx->verdict.raw;
 	tx->verdict = (struct bm_verdict){.disposition = BM_SMTP_PUT_BACK, .reason = "not reached", .raw = raw};
 	tx->state = smtp->dirty ? BM_TRANSACTION_RSET : BM_TRANSACTION_MAIL;
@@ -246,42 +238,14 @@ void bm_transaction_recipient_taken(struct bm_smtp *smtp, const struct bm_answer
 	smtp->tx.fates[answer->expected.recipient] = BM_FATE_TAKEN;
 }
 
-static enum bm_code reserve_held(struct bm_transaction *tx)
+/*
+ * 552 to RCPT is an old 452 (RFC 5321, 4.5.3.1.10). Who is refused by it before anybody was taken is not one too many:
+ * a full mailbox that was sent again at once would be refused with every envelope to come.
+ */
+static enum bm_smtp_disposition own_disposition(int code, bool others_taken)
 {
-	if (tx->held_count < tx->held_capacity)
-		return BM_OK;
-	size_t capacity = tx->held_capacity == 0 ? 16 : tx->held_capacity * 2;
-	struct bm_held *held = reallocarray(tx->held, capacity, sizeof *held);
-	if (held == NULL)
-		return BM_E_NOMEM;
-	tx->held = held;
-	tx->held_capacity = capacity;
-	return BM_OK;
-}
-
-/* Whether it is crowded or deferred depends on the recipients to come. */
-static void hold(struct bm_smtp *smtp, const struct bm_answer *answer)
-{
-	struct bm_transaction *tx = &smtp->tx;
-	if (reserve_held(tx) != BM_OK) {
-		smtp->starved = true;
-		return;
-	}
-	struct bm_held held = {answer->expected.recipient, tx->held_text.size, answer->reply};
-	if (bm_buf_append_span(&tx->held_text, answer->reply.raw) != BM_OK) {
-		held.reply.raw = bm_span_of(answer->reply.code == 452 ? "452\r\n" : "552\r\n");
-		held.reply.lines = 1;
-		held.text_at = SIZE_MAX;
-	}
-	tx->held[tx->held_count++] = held;
-	tx->fates[held.recipient] = BM_FATE_HELD;
-}
-
-static enum bm_smtp_disposition own_disposition(int code)
-{
-	/* 552 to RCPT is an old 452 (RFC 5321, 4.5.3.1.10) */
 	if (code == 452 || code == 552)
-		return BM_SMTP_CROWDED;
+		return others_taken ? BM_SMTP_CROWDED : BM_SMTP_DEFERRED;
 	return code >= 500 ? BM_SMTP_REFUSED : BM_SMTP_DEFERRED;
 }
 
@@ -292,16 +256,12 @@ void bm_transaction_recipient_refused(struct bm_smtp *smtp, const struct bm_answ
 		.kind = BM_SMTP_RECIPIENT,
 		.id = tx->given.id,
 		.recipient = answer->expected.recipient,
-		.disposition = own_disposition(answer->reply.code),
+		.disposition = own_disposition(answer->reply.code, tx->taken > 0),
 		.answered = true,
 		.reply = answer->reply,
 	};
 	if (tx->verdict.set)
 		return;
-	if (event.disposition == BM_SMTP_CROWDED && tx->taken == 0) {
-		hold(smtp, answer);
-		return;
-	}
 	bm_machine_queue(smtp, &event);
 	if (!smtp->starved)
 		tx->fates[event.recipient] = BM_FATE_DECIDED;
@@ -337,16 +297,6 @@ static void tell_verdict(const struct bm_verdict *verdict, struct bm_smtp_event 
 	event->reply = verdict->reply;
 }
 
-static void tell_held(struct bm_transaction *tx, struct bm_smtp_event *event)
-{
-	const struct bm_held *held = &tx->held[tx->held_next++];
-	event->disposition = tx->taken > 0 ? BM_SMTP_CROWDED : BM_SMTP_DEFERRED;
-	event->answered = true;
-	event->reply = held->reply;
-	if (held->text_at != SIZE_MAX)
-		event->reply.raw.data = tx->held_text.data + held->text_at;
-}
-
 bool bm_transaction_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event)
 {
 	struct bm_transaction *tx = &smtp->tx;
@@ -361,10 +311,7 @@ bool bm_transaction_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event
 	}
 	event->kind = BM_SMTP_RECIPIENT;
 	event->recipient = tx->next;
-	if (tx->fates[tx->next] == BM_FATE_HELD)
-		tell_held(tx, event);
-	else
-		tell_verdict(&tx->verdict, event);
+	tell_verdict(&tx->verdict, event);
 	tx->next++;
 	return true;
 }

@@ -21,6 +21,8 @@ struct world {
 	struct bm_policy policies[SERVERS];
 	struct bm_server_options options[SERVERS];
 	bool up[SERVERS];
+	bool hangs_up_asleep;
+	bool dies_asleep; /* server 0 */
 	bool refuses_connects[SERVERS];
 	uint64_t errors[SERVERS];
 	uint64_t now_ms;
@@ -37,6 +39,7 @@ struct world {
 	enum bm_outcome_kind outcomes[RECORDS_MAX + 1];
 	unsigned told[RECORDS_MAX + 1]; /* how often each record got an outcome */
 	unsigned attempts[RECORDS_MAX + 1];
+	int codes[RECORDS_MAX + 1];
 };
 
 static void tell(struct world *world, const char *fmt, ...) BM_PRINTF(2, 3);
@@ -62,6 +65,9 @@ static void nap(void *user, uint64_t until_ms, const char *why, size_t index)
 	if (until_ms > world->now_ms) {
 		tell(world, "sleep:%llu ", (unsigned long long)(until_ms - world->now_ms));
 		world->now_ms = until_ms;
+		world->refuses_connects[0] = world->refuses_connects[0] || world->dies_asleep;
+		if (world->hangs_up_asleep)
+			memset(world->up, 0, sizeof world->up);
 	}
 }
 
@@ -182,6 +188,7 @@ static void outcome(void *user, const struct bm_outcome *outcome)
 	world->outcomes[outcome->seq] = outcome->kind;
 	world->told[outcome->seq]++;
 	world->attempts[outcome->seq] = outcome->attempts;
+	world->codes[outcome->seq] = outcome->code;
 }
 
 static void log_id(void *user, const struct bm_error *err)
@@ -321,6 +328,37 @@ static void sleeps_and_goes_on_with_the_same_envelope(void **state)
 	world.options[0].sleep_length = 7;
 	assert_int_equal(run(&world, true, 1), BM_OK);
 	assert_string_equal(world.story, "connect0 sleep:7000 send0(a@x.org,b@x.org,c@x.org) quit0 ");
+}
+
+/* F30: nothing was said yet, so nobody is put back. */
+static void a_server_that_hung_up_in_a_sleep_is_called_again(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org"};
+	struct world world;
+	make_world(&world, list, 3);
+	world.hangs_up_asleep = true;
+	world.options[0].max_messages_while_awake = 2;
+	world.options[0].sleep_length = 7;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 sleep:7000 connect0 send0(a@x.org,b@x.org,c@x.org) quit0 ");
+	assert_int_equal(world.policies[0].sent.messages_connection, 3);
+}
+
+static void a_server_that_died_in_a_sleep_leaves_its_envelope_to_the_next(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org"};
+	struct world world;
+	make_world(&world, list, 3);
+	world.hangs_up_asleep = true;
+	world.dies_asleep = true;
+	world.options[0].max_messages_while_awake = 2;
+	world.options[0].sleep_length = 7;
+	assert_int_equal(run(&world, true, 2), BM_OK);
+	assert_string_equal(world.story, "connect0 sleep:7000 fail0 connect1 send1(a@x.org,b@x.org,c@x.org) quit1 ");
+	assert_string_equal(world.log, "MBS003 ");
+	assert_int_equal(world.policies[0].sent.messages, 0);
 }
 
 static void no_messages_left_on_any_server(void **state)
@@ -496,6 +534,82 @@ static void in_doubt_is_never_sent_again(void **state)
 	assert_int_equal(world.outcomes[2], BM_OUTCOME_ACCEPTED);
 }
 
+static enum bm_smtp_disposition temporary_then_lost(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	(void)mailbox;
+	*end = nth > 1;
+	*code = nth > 1 ? 0 : 451;
+	return nth > 1 ? BM_SMTP_IN_DOUBT : BM_SMTP_DEFERRED;
+}
+
+static void an_old_answer_is_not_told_of_what_is_in_doubt(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org"};
+	struct world world;
+	make_world(&world, list, 1);
+	world.fate = temporary_then_lost;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_int_equal(world.outcomes[1], BM_OUTCOME_IN_DOUBT);
+	assert_int_equal(world.codes[1], 0);
+}
+
+/* The connection dies on every envelope that b is in. */
+static enum bm_smtp_disposition lost_with_b(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)server;
+	(void)mailbox;
+	(void)nth;
+	if (strstr(strrchr(world->story, '('), "b@") == NULL)
+		return BM_SMTP_ACCEPTED;
+	*end = true;
+	*code = 0;
+	return BM_SMTP_PUT_BACK;
+}
+
+static void a_recipient_who_kills_connections_kills_no_campaign(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org", "d@y.org"};
+	for (size_t servers = 1; servers <= SERVERS; servers++) {
+		struct world world;
+		make_world(&world, list, 4);
+		world.fate = lost_with_b;
+		assert_int_equal(run(&world, true, servers), BM_OK);
+		assert_int_equal(world.outcomes[2], BM_OUTCOME_DEFERRED);
+		for (size_t seq = 1; seq <= 4; seq++)
+			assert_true(seq == 2 || world.outcomes[seq] == BM_OUTCOME_ACCEPTED);
+	}
+}
+
+static enum bm_smtp_disposition hangs_up_on_a_crowd(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	if (nth > 1)
+		return BM_SMTP_ACCEPTED;
+	*end = true;
+	*code = mailbox[0] < 'c' ? 0 : 452;
+	return mailbox[0] < 'c' ? BM_SMTP_PUT_BACK : BM_SMTP_CROWDED;
+}
+
+static void envelopes_shrink_for_a_server_that_hangs_up_on_a_crowd(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org", "d@x.org"};
+	struct world world;
+	make_world(&world, list, 4);
+	world.fate = hangs_up_on_a_crowd;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org,b@x.org,c@x.org,d@x.org) lost0 sleep:1000 connect0 "
+									 "send0(a@x.org,b@x.org) send0(c@x.org,d@x.org) quit0 ");
+}
+
 static enum bm_smtp_disposition always_lost(
 	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
 {
@@ -547,6 +661,19 @@ static void a_refused_recipient_does_not_count(void **state)
 	assert_string_equal(world.story, "connect0 send0(a@x.org) send0(b@x.org) send0(c@x.org) quit0 connect1 "
 									 "send1(d@x.org) quit1 ");
 	assert_int_equal(world.outcomes[2], BM_OUTCOME_REFUSED);
+}
+
+static void a_refusal_in_the_last_envelope_does_not_count_either(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org", "d@x.org"};
+	struct world world;
+	make_world(&world, list, 4);
+	world.fate = refused;
+	world.options[0].max_messages = 2;
+	assert_int_equal(run(&world, true, 2), BM_OK);
+	assert_string_equal(world.story, "connect0 send0(a@x.org,b@x.org) send0(c@x.org) quit0 connect1 "
+									 "send1(d@x.org) quit1 ");
 }
 
 static enum bm_smtp_disposition wants_authentication(
@@ -791,6 +918,8 @@ int main(void)
 		cmocka_unit_test(an_open_envelope_is_finished_before_the_limit),
 		cmocka_unit_test(a_new_connection_after_its_limit),
 		cmocka_unit_test(sleeps_and_goes_on_with_the_same_envelope),
+		cmocka_unit_test(a_server_that_hung_up_in_a_sleep_is_called_again),
+		cmocka_unit_test(a_server_that_died_in_a_sleep_leaves_its_envelope_to_the_next),
 		cmocka_unit_test(no_messages_left_on_any_server),
 		cmocka_unit_test(all_servers_unreachable_is_the_end),
 		cmocka_unit_test(a_dead_server_costs_the_others_nothing),
@@ -800,7 +929,11 @@ int main(void)
 		cmocka_unit_test(what_a_dying_server_did_not_take_goes_to_the_next),
 		cmocka_unit_test(in_doubt_is_never_sent_again),
 		cmocka_unit_test(a_server_that_greets_and_hangs_up_becomes_worthless),
+		cmocka_unit_test(an_old_answer_is_not_told_of_what_is_in_doubt),
+		cmocka_unit_test(a_recipient_who_kills_connections_kills_no_campaign),
+		cmocka_unit_test(envelopes_shrink_for_a_server_that_hangs_up_on_a_crowd),
 		cmocka_unit_test(a_refused_recipient_does_not_count),
+		cmocka_unit_test(a_refusal_in_the_last_envelope_does_not_count_either),
 		cmocka_unit_test(a_relay_fault_burns_nobody),
 		cmocka_unit_test(a_connection_with_many_errors_is_retired),
 		cmocka_unit_test(stopped_campaigns_account_for_the_rest),

@@ -22,6 +22,7 @@ static void greets(void **state)
 		{{"220 hi\r\n"}, "", "EHLO me.example\r\n"},
 		{{"220-hi\r\n220 there\r\n", "250 peer\r\n"}, "ready\n", "EHLO me.example\r\n"},
 		{{"220\r\n", "250\r\n"}, "ready\n", "EHLO me.example\r\n"},
+		{{"220 hi\r\n", "250-peer\r\n250\r\n"}, "ready\n", "EHLO me.example\r\n"}, /* an empty keyword */
 		{{"220\n", "250-peer\n250 SIZE\n"}, "ready\n", "EHLO me.example\r\n"},
 		{{"421 busy\r\n"}, "closed GREETING at greeting 421\n", ""},
 		{{"450 busy\r\n"}, "closed GREETING at greeting 450\n", ""},
