@@ -77,6 +77,7 @@ def test_unknown_option(name):
         (("send", "--set", "Tries"), "expected NAME=VALUE"),
         (("send", "--journal", "j"), "keeps no journal"),
         (("check", "--journal", "j"), "keeps no journal"),
+        (("send", "--use-envelope", "2"), "expected 0 or 1"),
         (("talk", "NOOP"), "--server"),
         (("talk", "--server", "127.0.0.1:1"), "at least one command"),
         (("sink", "--listen", "2525"), "HOST:PORT"),
@@ -132,6 +133,25 @@ def test_the_list_is_not_overwritten(which, tmp_path, sink_of):  # noqa: F811
     path = write_list(tmp_path, TWO)
     nothing_sent(tmp_path, sink_of(), USAGE, "overwritten", **{which: path})
     assert path.read_text().split() == TWO
+
+
+@pytest.mark.parametrize("name", ["LIST", "banned", "BAD", "GOOD", "ERRFILE", "Message", "conf"])
+def test_no_file_of_the_campaign_is_overwritten(name, tmp_path, sink_of):  # noqa: F811
+    path = tmp_path / "precious"
+    line = f"{name} = {path}" if name != "conf" else ""
+    path.write_text("" if name == "conf" else "a@x.example.org\n")
+    conf = path if name == "conf" else tmp_path / "some.conf"
+    conf.write_text(f"define package Mail::Bulkmail\nmessage_from_file = 1\n{line}\n")
+    before = path.read_text()
+    files = {"--conf": conf, "--outcomes": path}
+    files |= {"LIST": {"--list": None}, "Message": {"--message": None}}.get(name, {})
+    nothing_sent(tmp_path, sink_of(), USAGE, "overwritten", **files)
+    assert path.read_text() == before
+
+
+def test_outcomes_and_report_are_two_files(tmp_path, sink_of):  # noqa: F811
+    files = {"--outcomes": tmp_path / "o", "--report": tmp_path / "o"}
+    nothing_sent(tmp_path, sink_of(), USAGE, "overwritten", **files)
 
 
 @pytest.mark.parametrize(
@@ -493,6 +513,17 @@ def test_talk_that_cannot_be_said(sink_of):  # noqa: F811
         done = talk(sink_of(), command)
         assert (done.status, done.stdout) == (USAGE, "")
         assert "MBS006" in done.stderr
+    done = talk(sink_of(), "MAIL FROM:<a@b.example>", "RCPT TO:<c@b.example>", "DATA", "one\ntwo\n.")
+    assert done.status == USAGE and "lone CR or LF" in done.stderr
+
+
+def test_talk_a_message_and_options_behind_it(sink_of):  # noqa: F811
+    # manual: talk_and_respond
+    sink = sink_of()
+    said = ["MAIL FROM:<a@b.example>", "RCPT TO:<c@b.example>", "DATA", "Subject: x\r\n\r\nhello\r\n."]
+    done = run("talk", *said, "--server", sink.address)
+    assert done.status == OK, done.stderr
+    assert sum(sink.taken().values()) == 1
 
 
 # Progress
