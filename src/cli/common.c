@@ -2,6 +2,7 @@
 /* What the subcommands share. */
 #include "cli/cli.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -107,6 +108,18 @@ static const char *find_port(const char *text)
 	return colon != NULL && strchr(text, ':') == colon ? colon + 1 : NULL;
 }
 
+/* A host with colons in it is an IPv6 address, with or without a zone behind "%". */
+static bool is_host(const char *host)
+{
+	char address[64];
+	unsigned char octets[16];
+
+	if (strchr(host, ':') == NULL)
+		return true;
+	snprintf(address, sizeof address, "%.*s", (int)strcspn(host, "%"), host);
+	return inet_pton(AF_INET6, address, octets) == 1;
+}
+
 bool cli_split_server(const char *text, char *host, size_t host_size, char port[8])
 {
 	const char *digits = find_port(text);
@@ -121,6 +134,8 @@ bool cli_split_server(const char *text, char *host, size_t host_size, char port[
 		return false;
 	memcpy(host, text, size);
 	host[size] = '\0';
+	if (!is_host(host))
+		return false;
 	if (digits == NULL)
 		return true;
 	if (digits[0] == '\0' || strlen(digits) > 5)

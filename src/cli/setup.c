@@ -207,7 +207,7 @@ static int read_all(FILE *file, const char *path, char **out, size_t *size)
 	if (content == NULL)
 		return EX_OSERR;
 	if (ferror(file)) {
-		cli_complain("MB020: cannot read the message %s: %s", path, strerror(errno));
+		cli_complain("MB021: cannot read the message %s: %s", path, strerror(errno));
 		free(content);
 		return EX_NOINPUT;
 	}

@@ -14,6 +14,6 @@ typedef bool bm_recipients_wait_fn(void *user, int fd);
  * fn is called before each read of a descriptor that is no regular file, such as a pipe that nobody writes
  * to just now. When it says false, bm_recipients_next returns BM_E_STOPPED. NULL: reads wait for ever.
  */
-void bm_recipients_set_wait(struct bm_recipients *recipients, bm_recipients_wait_fn *fn, void *user);
+void bm_recipients_set_wait(struct bm_recipients *list, bm_recipients_wait_fn *fn, void *user);
 
 #endif

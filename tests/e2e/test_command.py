@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The command: options, texts, exit statuses, outcomes and report (bulkmail(1))."""
 
+import base64
 import json
 import os
 import pty
@@ -109,7 +110,7 @@ WRONG_FILES = [
     ("--list", "/nowhere/list", MISSING, ("MB702", "/nowhere/list", "No such file")),
     ("--message", "/nowhere/mail", MISSING, ("MB020", "/nowhere/mail", "No such file")),
     ("--list", "/", MISSING, ("MB702", "directory")),
-    ("--message", "/", MISSING, ("MB020", "directory")),
+    ("--message", "/", MISSING, ("MB021", "directory")),
     ("--conf", "/nowhere/conf", MISSING, ("/nowhere/conf", "No such file")),
     ("--conf", "/", MISSING, "directory"),
     ("--outcomes", "/nowhere/o", IO, ("MB702", "/nowhere/o")),
@@ -119,12 +120,13 @@ WRONG_FILES = [
     ("--server", "127.0.0.1:0", USAGE, ('"0"', "1 to 65535")),
     ("--server", "127.0.0.1:65536", USAGE, ('"65536"', "1 to 65535")),
     ("--server", ":25", USAGE, ('":25"', "HOST:PORT")),
+    ("--server", "a:1:2", USAGE, ('"a:1:2"', "[IPV6]:PORT")),
 ]
 
 
 @pytest.mark.parametrize("option, value, status, said", WRONG_FILES, ids=lambda value: str(value).replace("/", "_"))
 def test_wrong_file_or_server(option, value, status, said, tmp_path, sink_of):  # noqa: F811
-    # manual: MB020, MB702, conf-missing-named, Port
+    # manual: MB020, MB021, MB702, conf-missing-named, Port
     nothing_sent(tmp_path, sink_of(), status, said, **{option: value})
 
 
@@ -210,7 +212,7 @@ def test_what_cannot_be_honoured_yet_is_refused(value, tmp_path, sink_of):  # no
     nothing_sent(tmp_path, sink_of(), CONF, (value.split("=")[0], "this version cannot"), "--set", value)
 
 
-@pytest.mark.parametrize("value", ["connections=1", "pipelining=off", "pipelining=envelope", "tls=none", "in_doubt=hold"])
+@pytest.mark.parametrize("value", "connections=1 pipelining=off pipelining=envelope tls=none in_doubt=hold".split())
 def test_what_can_be_honoured_is_taken(value, tmp_path, sink_of):  # noqa: F811
     # manual: connections, pipelining
     sink = sink_of()
@@ -368,8 +370,6 @@ def test_f62_closed_descriptors(closed, tmp_path, sink_of):  # noqa: F811
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
 def test_message_line_ends(end, tmp_path, sink_of):  # noqa: F811
-    import base64
-
     sink = sink_of(options=["--content"])
     assert send(tmp_path, [sink], TWO, content=MESSAGE.replace(b"\n", end)).status == OK
     content = base64.b64decode(sink.transactions()[0]["content_base64"])
@@ -379,12 +379,11 @@ def test_message_line_ends(end, tmp_path, sink_of):  # noqa: F811
 
 def test_body_and_headers_by_options(tmp_path, sink_of):  # noqa: F811
     # manual: From, To, Subject, Sender, ReplyTo, use_envelope, envelope-sender
-    import base64
-
     sink = sink_of(options=["--content"])
     (tmp_path / "body").write_bytes(b"Hello.\n")
     given = "--from f@x.example.org --to t@x.example.org --sender s@x.example.org --reply-to r@x.example.org".split()
-    options = ["--server", sink.address, "--list", write_list(tmp_path, TWO), "--body", "body", *given, "--subject", "S"]
+    options = ["--server", sink.address, "--list", write_list(tmp_path, TWO), "--body", "body"]
+    options += [*given, "--subject", "S"]
     assert run("send", *options, cwd=tmp_path).status == OK
     assert run("send", *options, "--use-envelope", "0", cwd=tmp_path).status == OK
     shared, *each = sink.transactions()
@@ -536,7 +535,8 @@ def test_plain_progress_lines(tmp_path, sink_of):  # noqa: F811
     done = send(tmp_path, [sink], lines)
     assert done.status == OK
     first = done.stderr.splitlines()[0]
-    assert re.fullmatch(r"bulkmail: \d+ of (about )?6 done, \d+/s(, \d+:\d\d:\d\d left)?, waiting for: .+", first), first
+    line = r"bulkmail: \d+ of (about )?6 done, \d+/s(, \d+:\d\d:\d\d left)?, waiting for: .+"
+    assert re.fullmatch(line, first), first
     assert sink.address in first
     assert "\r" not in done.stderr and "\x1b" not in done.stderr
 

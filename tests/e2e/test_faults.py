@@ -5,7 +5,7 @@ are joined with the sinks' records: accepted is there exactly once, in doubt at 
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
@@ -33,10 +33,9 @@ class Case:
     options: tuple = ()
     violations: tuple = ()
     code: int = None
-    marks: tuple = field(default_factory=tuple)
 
     def param(self):
-        return pytest.param(self, id=self.id, marks=self.marks)
+        return pytest.param(self, id=self.id)
 
 
 def params(cases):
@@ -75,7 +74,8 @@ def cuts():
             "after-dot": {"on": "end"},
             "after-dot-kept": {"on": "end", "accept": True},
         }.items():
-            yield Case(f"F05-{point}-{how}", [{**rule, "times": 1, **what}], "in_doubt", status=NOT_ALL, options=options)
+            rules = [{**rule, "times": 1, **what}]
+            yield Case(f"F05-{point}-{how}", rules, "in_doubt", status=NOT_ALL, options=options)
         yield Case(f"F05-after-250-{how}", [{"on": "end", "times": 1, "reply": "250 ok", **what}], options=options)
         for point in ("RSET", "QUIT"):
             yield Case(f"F05-after-{point}-{how}", [{"on": point, "times": 1, **what}], options=options)
@@ -83,7 +83,7 @@ def cuts():
 
 @pytest.mark.parametrize("case", params(cuts()))
 def test_cut(case, tmp_path, sink_of):  # noqa: F811
-    # manual: MBS004, MBS009, MBS014, MBS015, row-lost-at-end
+    # manual: MBS004, MBS009, MBS014, MBS015, row-lost-end-of-data
     play(case, tmp_path, sink_of)
 
 
@@ -93,7 +93,10 @@ def test_f05_cut_in_mid_content(what, tmp_path, sink_of):  # noqa: F811
     sink = sink_of({"on": "content", "after": 1000, "times": 1, **what}, SMALL_BUFFERS)
     sent = send(tmp_path, [sink], FIRST, *PATIENCE, content=LARGE)
     check(sent, [sink], 2)
-    assert sent.status == OK
+    # Behind its FIN the sink reads on: the system may take all of the content before we learn of it.
+    possible = [{"accepted": 2}, {"in_doubt": 2}] if "close" in what else [{"accepted": 2}]
+    assert sent.counts() in possible
+    assert sent.status == (NOT_ALL if "in_doubt" in sent.counts() else OK)
 
 
 @pytest.mark.parametrize("when", ["connect", "greeting"])
@@ -413,7 +416,7 @@ class Flood:
 def test_endless_reply(chunk, tmp_path):
     flood = Flood(chunk)
     try:
-        sent = command.send([*options_for(tmp_path, [flood], SIX), *SOON, "--set", "max_connection_attempts=2"], tmp_path)
+        sent = send(tmp_path, [flood], SIX, "--set", "max_connection_attempts=2")
     finally:
         flood.stop()
     assert sent.status == NO_SERVER

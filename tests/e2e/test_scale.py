@@ -36,7 +36,7 @@ def recipients_of(sink):
 
 @pytest.mark.slow
 def test_one_of_two_sinks_is_killed_half_way(tmp_path, sink_of):  # noqa: F811
-    # manual: max_messages_per_robin, turn-skips-unreachable, row-lost-at-end
+    # manual: max_messages_per_robin, turn-skips-unreachable, row-lost-end-of-data
     count = 100_000
     sinks = [sink_of(), sink_of()]
     lines = [f"r{number}@x.example.org" for number in range(1, count + 1)]
