@@ -2,13 +2,16 @@
 """The command: options, texts, exit statuses, outcomes and report (bulkmail(1))."""
 
 import base64
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import socket
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -554,10 +557,11 @@ def read_terminal(process, terminal, seconds=20):
     return seen.decode()
 
 
-def test_progress_on_a_terminal(tmp_path, sink_of):  # noqa: F811
-    sink = sink_of({"on": "end", "delay_ms": 450})
+def seen_on_a_terminal(tmp_path, sink, columns):
+    """What stands on a terminal of so many columns, 0: unknown, that shows a campaign of three."""
     lines = [f"a@d{number}.example.org" for number in range(3)]
     terminal, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     options = [bulkmail(), "send", *map(str, options_for(tmp_path, [sink], lines))]
     process = subprocess.Popen(options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=other)
     os.close(other)
@@ -570,6 +574,19 @@ def test_progress_on_a_terminal(tmp_path, sink_of):  # noqa: F811
         process.wait()
         process.stdout.close()
         os.close(terminal)
+    return seen
+
+
+def test_progress_fits_the_terminal(tmp_path, sink_of):  # noqa: F811
+    seen = seen_on_a_terminal(tmp_path, sink_of({"on": "end", "delay_ms": 450}), 40)
+    shown = [part for part in seen.split("\r\x1b[K") if "done" in part]
+    assert len(shown) >= 3
+    assert max(map(len, shown)) == 39
+
+
+def test_progress_on_a_terminal(tmp_path, sink_of):  # noqa: F811
+    sink = sink_of({"on": "end", "delay_ms": 450})
+    seen = seen_on_a_terminal(tmp_path, sink, 0)
     shown = [part for part in seen.split("\r\x1b[K") if "done" in part]
     assert len(shown) >= 3
     assert re.match(r"\d of (about )?3 done, \d+/s", shown[-1])
