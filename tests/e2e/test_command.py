@@ -133,6 +133,11 @@ def test_wrong_file_or_server(option, value, status, said, tmp_path, sink_of):  
     nothing_sent(tmp_path, sink_of(), status, said, **{option: value})
 
 
+def test_a_missing_file_of_banned_addresses_is_called_so(tmp_path, sink_of):  # noqa: F811
+    # manual: banned, MB702
+    nothing_sent(tmp_path, sink_of(), MISSING, "banned addresses /nowhere/b", "--set", "banned=/nowhere/b")
+
+
 @pytest.mark.parametrize("which", ["--outcomes", "--report"])
 def test_the_list_is_not_overwritten(which, tmp_path, sink_of):  # noqa: F811
     path = write_list(tmp_path, TWO)
@@ -463,6 +468,22 @@ def test_check(tmp_path, sink_of):  # noqa: F811
     assert dead in done.stderr and "greeted" in done.stdout
     counters = sink.counters()
     assert (counters["connections"], counters["transactions"]) == (2, 0)
+
+
+def test_check_tells_that_a_server_cannot_take_the_message(tmp_path, sink_of):  # noqa: F811
+    sink = sink_of(options=["--extensions", "PIPELINING"])
+    content = b"From: a@b.example\nTo: c@b.example\n\nh\xc3\xa4llo\n"
+    done = run("check", *options_for(tmp_path, [sink], TWO, content=content))
+    assert done.status == NO_SERVER
+    assert "8BITMIME" in done.stderr and "127.0.0.1" in done.stderr
+
+
+def test_an_output_that_cannot_be_written(tmp_path, sink_of):  # noqa: F811
+    options = ["send", *map(str, options_for(tmp_path, [sink_of()], TWO)), "--dry-run"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([bulkmail(), *options], stdout=full, stderr=subprocess.PIPE, timeout=20)
+    assert done.returncode == IO
+    assert b"standard output" in done.stderr
 
 
 # talk
