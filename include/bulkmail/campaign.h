@@ -67,7 +67,7 @@ struct bm_progress {
 	uint64_t transactions;
 	uint64_t elapsed_ms;
 	double rate;              /* outcomes a second, over the last seconds */
-	const char *held_back_by; /* "server's replies", "sleep_length of host:port" … Never NULL */
+	const char *held_back_by; /* "the replies of host:port", "sleep_length of host:port" … Never NULL */
 };
 
 typedef void bm_progress_fn(void *user, const struct bm_progress *progress);

@@ -281,12 +281,14 @@ static void log_record(struct bm_campaign *campaign, struct bm_log *log, const s
 static void log_failure(struct bm_campaign *campaign, const struct bm_outcome *outcome, const char *id)
 {
 	char address[128];
+	char code[16] = "";
 	struct bm_error err;
 
 	bm_escape(address, sizeof address, outcome->address, outcome->address_size);
-	bm_error_set(&err, BM_E_REFUSED, id, "record %llu, %s: %s%s%s: %d %s", (unsigned long long)outcome->seq, address,
-		bm_outcome_name(outcome->kind), outcome->server[0] == '\0' ? "" : ", ", outcome->server, outcome->code,
-		outcome->text);
+	if (outcome->code != 0)
+		snprintf(code, sizeof code, "%d ", outcome->code);
+	bm_error_set(&err, BM_E_REFUSED, id, "record %llu, %s: %s%s%s: %s%s", (unsigned long long)outcome->seq, address,
+		bm_outcome_name(outcome->kind), outcome->server[0] == '\0' ? "" : ", ", outcome->server, code, outcome->text);
 	port_log(campaign, &err);
 }
 
@@ -432,6 +434,9 @@ static enum bm_code read_banned(struct bm_campaign *campaign, struct bm_error *e
 	if (campaign->options.banned == NULL)
 		return BM_OK;
 	enum bm_code code = bm_recipients_open(&lines, campaign->options.banned, err);
+	if (code != BM_OK && err != NULL && err->system_errno != 0)
+		return bm_error_set_errno(err, code, "MB702", err->system_errno, "cannot open the file of banned addresses %s",
+			campaign->options.banned);
 	while (code == BM_OK && record.text != NULL) {
 		code = bm_recipients_next(lines, &record, err);
 		if (code != BM_OK || record.text == NULL)

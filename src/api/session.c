@@ -332,10 +332,11 @@ static void say_quit(struct bm_server *server, struct bm_driver *driver)
 static enum bm_code say(struct bm_server *server, struct bm_driver *driver, struct bm_span talk,
 	struct bm_smtp_event *event, struct bm_error *err)
 {
-	enum bm_code code = bm_smtp_talk(server->smtp, talk, bm_clock_monotonic_ms(), err);
+	struct bm_error why = BM_ERROR_INIT;
+
+	enum bm_code code = bm_smtp_talk(server->smtp, talk, bm_clock_monotonic_ms(), &why);
 	if (code != BM_OK)
-		return bm_error_set(
-			err, code, "MBS006", "%s: this cannot be said: a command is one line without control octets", server->name);
+		return bm_error_set(err, code, "MBS006", "%s: this cannot be said: %s", server->name, why.text);
 	for (;;) {
 		if (bm_driver_next(driver, event) != BM_OK)
 			return bm_error_set(err, BM_E_STOPPED, "", "%s: stopped", server->name);

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sysexits.h>
 
 #define DEFAULT_PORT 25
@@ -31,7 +32,18 @@ static void show_name(const struct bm_server_options *options)
 	printf("%s%s%s:%u", bracketed ? "[" : "", options->smtp, bracketed ? "]" : "", port);
 }
 
-static int greet(struct bm_server *server)
+/* Keywords are compared without case (RFC 5321, 2.4). */
+static bool offers(const struct bm_server *server, const char *name)
+{
+	const char *keyword = NULL;
+	for (size_t i = 0; (keyword = bm_server_capability(server, i)) != NULL; i++) {
+		if (strcasecmp(keyword, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int greet(struct bm_server *server, bool eight_bit)
 {
 	struct bm_error err = BM_ERROR_INIT;
 
@@ -44,11 +56,16 @@ static int greet(struct bm_server *server)
 	printf(": greeted%s\n", keyword == NULL ? ", no extensions" : ", offers");
 	for (size_t i = 0; keyword != NULL; keyword = bm_server_capability(server, ++i))
 		show_word(keyword);
+	bool fits = !eight_bit || offers(server, "8BITMIME");
+	if (!fits) {
+		cli_complain("%s does not offer 8BITMIME, and the message holds octets above 127: it would not be used",
+			bm_server_options(server)->smtp);
+	}
 	bm_server_disconnect(server, false);
-	return EX_OK;
+	return fits ? EX_OK : EX_UNAVAILABLE;
 }
 
-static int greet_all(const struct bm_servers *servers)
+static int greet_all(const struct bm_servers *servers, bool eight_bit)
 {
 	int status = EX_OK;
 
@@ -57,7 +74,7 @@ static int greet_all(const struct bm_servers *servers)
 		/* A DummyServer's greeting would be written into its file. */
 		if (bm_server_options(server)->dummy_file != NULL)
 			continue;
-		int one = greet(server);
+		int one = greet(server, eight_bit);
 		status = one != EX_OK ? one : status;
 	}
 	return status;
@@ -78,7 +95,7 @@ int cli_check(int argc, char **argv)
 	if (status == 0)
 		status = setup_init(&setup, &options);
 	if (status == 0) {
-		int greeted = greet_all(setup.servers);
+		int greeted = greet_all(setup.servers, bm_message_eight_bit(setup.message));
 		status = plan_show(&setup);
 		status = greeted != EX_OK ? greeted : status;
 	}

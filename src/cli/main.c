@@ -66,5 +66,9 @@ int main(int argc, char **argv)
 		return cli_help(help);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 		return cli_version();
-	return run_command(argc, argv);
+	int status = run_command(argc, argv);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	cli_complain("standard output cannot be written");
+	return status == EX_OK ? EX_IOERR : status;
 }

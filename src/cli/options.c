@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 
 enum option_id {
@@ -100,6 +99,15 @@ static int add_set(struct send_options *options, const char *argument)
 	return add_setting(options, argument, (size_t)(equals - argument), equals + 1, "--set");
 }
 
+static int add_use_envelope(struct send_options *options, const char *argument)
+{
+	if (strcmp(argument, "0") != 0 && strcmp(argument, "1") != 0) {
+		cli_complain("--use-envelope: found \"%s\", expected 0 or 1", argument);
+		return EX_USAGE;
+	}
+	return add_setting(options, "use_envelope", strlen("use_envelope"), argument, "--use-envelope");
+}
+
 static int refuse_journal(void)
 {
 	cli_complain("--journal: this version keeps no journal yet; leave the option out, or say --no-journal");
@@ -138,7 +146,7 @@ static int take(struct send_options *options, enum option_id id, const char *arg
 	case OPTION_REPLY_TO:
 		return set_attribute(options, "ReplyTo", argument, "--reply-to");
 	case OPTION_USE_ENVELOPE:
-		return set_attribute(options, "use_envelope", argument, "--use-envelope");
+		return add_use_envelope(options, argument);
 	case OPTION_SET:
 		return add_set(options, argument);
 	case OPTION_JOURNAL:
@@ -167,42 +175,6 @@ static int take(struct send_options *options, enum option_id id, const char *arg
 	return EX_USAGE;
 }
 
-static bool is_stdin(const char *path)
-{
-	return path != NULL && strcmp(path, "-") == 0;
-}
-
-static bool is_same_file(const char *a, const char *b)
-{
-	struct stat one;
-	struct stat other;
-
-	if (a == NULL || b == NULL || stat(a, &one) != 0 || stat(b, &other) != 0)
-		return false;
-	return S_ISREG(one.st_mode) && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
-
-/* Nothing is read twice from standard input, and no input is overwritten by an output. */
-static int check_files(const struct send_options *options)
-{
-	const char *inputs[] = {options->list, options->message, options->body};
-	const char *outputs[] = {options->outcomes, options->report};
-
-	if (is_stdin(options->list) && (is_stdin(options->message) || is_stdin(options->body))) {
-		cli_complain("--list - and the message from -: standard input can be only one of them");
-		return EX_USAGE;
-	}
-	for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
-		for (size_t k = 0; k < sizeof outputs / sizeof outputs[0]; k++) {
-			if (!is_same_file(inputs[i], outputs[k]))
-				continue;
-			cli_complain("%s is read and would be overwritten by --outcomes or --report", outputs[k]);
-			return EX_USAGE;
-		}
-	}
-	return 0;
-}
-
 static int check_whole(const struct send_options *options, const char *name, int argc, char **argv, int next)
 {
 	if (options->help || options->version)
@@ -215,7 +187,7 @@ static int check_whole(const struct send_options *options, const char *name, int
 		cli_complain("--message and --body: give one of them, a whole message or a bare body");
 		return cli_usage(name);
 	}
-	return check_files(options);
+	return 0;
 }
 
 int send_options_parse(struct send_options *options, const char *name, int argc, char **argv)

@@ -2,6 +2,7 @@
 #include "cli/setup.h"
 
 #include "cli/cli.h"
+#include "cli/files.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -347,12 +348,11 @@ int setup_init(struct setup *setup, const struct send_options *options)
 	*setup = (struct setup){0};
 	if (read_conf(setup, options, &err) != BM_OK) {
 		cli_complain_error(&err);
-		if (err.code == BM_E_IO)
-			return EX_NOINPUT;
-		/* A wrong --set is the command line's fault, a wrong line a conf file's. */
-		return err.code == BM_E_USAGE ? EX_USAGE : cli_status(err.code);
+		return err.code == BM_E_IO ? EX_NOINPUT : cli_status(err.code);
 	}
-	int status = make_message(setup, options);
+	int status = files_check(setup->conf, options);
+	if (status == 0)
+		status = make_message(setup, options);
 	if (status == 0)
 		status = open_list(setup, options);
 	if (status == 0)

@@ -111,7 +111,7 @@ static int talk(struct bm_server *server, int argc, char **argv)
 	int status = fill_in(server);
 
 	optind = 0;
-	while (status == 0 && (option = getopt_long(argc, argv, "+h", long_options, NULL)) != -1) {
+	while (status == 0 && (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
 		if (option == 'h')
 			return cli_help(help);
 		if (option == 'V')

@@ -97,11 +97,6 @@ enum bm_code bm_item_heap_init(struct bm_item_heap *heap, size_t capacity)
 	return heap->items == NULL ? BM_E_NOMEM : BM_OK;
 }
 
-bool bm_item_heap_full(const struct bm_item_heap *heap)
-{
-	return heap->count == heap->capacity;
-}
-
 void bm_item_heap_add(struct bm_item_heap *heap, struct bm_item *item)
 {
 	assert(heap->count < heap->capacity);

@@ -65,7 +65,6 @@ struct bm_item_heap {
 /* All its memory is taken here, so that adding cannot fail for want of it. */
 enum bm_code bm_item_heap_init(struct bm_item_heap *heap, size_t capacity) BM_MUST_CHECK;
 void bm_item_heap_deinit(struct bm_item_heap *heap);
-bool bm_item_heap_full(const struct bm_item_heap *heap);
 void bm_item_heap_add(struct bm_item_heap *heap, struct bm_item *item); /* not when full */
 struct bm_item *bm_item_heap_first(const struct bm_item_heap *heap);    /* NULL when empty */
 struct bm_item *bm_item_heap_take(struct bm_item_heap *heap);           /* NULL when empty */

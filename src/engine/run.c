@@ -75,7 +75,7 @@ static void nap(struct bm_run *run)
 	uint64_t seconds = bm_policy_nap(port->policy(port->user, run->current), options);
 
 	if (seconds > 0)
-		port->sleep(port->user, port->now_ms(port->user) + seconds * 1000, "sleep_length", run->current);
+		port->sleep(port->user, port->now_ms(port->user) + seconds * 1000, "sleep_length of", run->current);
 }
 
 /* Ends the current server's turn where a limit says so; the open envelope is finished first. */

@@ -105,7 +105,7 @@ enum bm_code bm_run_next_server(struct bm_run *run, struct bm_error *err)
 		size_t index = soonest(run);
 		if (index == SIZE_MAX)
 			return no_server_left(run, err);
-		port->sleep(port->user, run->servers[index].not_before_ms, "no server can be reached", index);
+		port->sleep(port->user, run->servers[index].not_before_ms, "another try at", index);
 	}
 	return bm_error_set(err, BM_E_STOPPED, "", "stopped");
 }

@@ -19,12 +19,3 @@ uint64_t bm_clock_wall_ms(void)
 {
 	return read_ms(CLOCK_REALTIME);
 }
-
-int bm_clock_utc_offset(uint64_t wall_ms)
-{
-	time_t seconds = (time_t)(wall_ms / 1000);
-	struct tm local = {0};
-	if (localtime_r(&seconds, &local) == NULL)
-		return 0;
-	return (int)(local.tm_gmtoff / 60);
-}

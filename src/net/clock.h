@@ -11,7 +11,4 @@ uint64_t bm_clock_monotonic_ms(void);
 /* Milliseconds since 1970 of CLOCK_REALTIME: for what people read. */
 uint64_t bm_clock_wall_ms(void);
 
-/* Minutes east of UTC of the local zone at that time. */
-int bm_clock_utc_offset(uint64_t wall_ms);
-
 #endif

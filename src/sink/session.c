@@ -350,11 +350,6 @@ bool bm_sink_session_wants_input(const struct bm_sink_session *session)
 	return !session->deaf && session->action == BM_SINK_GO_ON && session->in.size < BM_SINK_INPUT_ENOUGH;
 }
 
-bool bm_sink_session_is_deaf(const struct bm_sink_session *session)
-{
-	return session->deaf;
-}
-
 struct bm_buf *bm_sink_session_output(struct bm_sink_session *session)
 {
 	return &session->out;

@@ -76,9 +76,6 @@ void bm_sink_session_tick(struct bm_sink_session *session);
 /* False while the script stops reading or enough input waits. */
 bool bm_sink_session_wants_input(const struct bm_sink_session *session);
 
-/* True once the script made it deaf for good. */
-bool bm_sink_session_is_deaf(const struct bm_sink_session *session);
-
 /* The octets to send; the caller consumes what it sent. */
 struct bm_buf *bm_sink_session_output(struct bm_sink_session *session);
 

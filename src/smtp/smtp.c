@@ -258,6 +258,11 @@ static enum bm_code say_quit(struct bm_smtp *smtp, struct bm_span text, uint64_t
 	return BM_OK;
 }
 
+static bool ends_line(struct bm_span text)
+{
+	return text.size >= 2 && memcmp(text.data + text.size - 2, "\r\n", 2) == 0;
+}
+
 /* CR and LF only as pairs, and a lone dot nowhere but in the last line. */
 static bool is_content(struct bm_span text)
 {
@@ -276,11 +281,12 @@ static bool is_content(struct bm_span text)
 
 static enum bm_code talk_content(struct bm_smtp *smtp, struct bm_span text, uint64_t now_ms, struct bm_error *err)
 {
-	if (!is_content(text))
-		return bm_error_set(err, BM_E_USAGE, "", "content with a lone CR or LF, or without a last line of a lone dot");
 	bm_buf_clear(&smtp->talk_body);
-	if (bm_buf_append_span(&smtp->talk_body, text) != BM_OK)
+	if (bm_buf_append_span(&smtp->talk_body, text) != BM_OK ||
+		(!ends_line(text) && bm_buf_append(&smtp->talk_body, "\r\n", 2) != BM_OK))
 		return bm_error_nomem(err);
+	if (!is_content(bm_buf_view(&smtp->talk_body)))
+		return bm_error_set(err, BM_E_USAGE, "", "content with a lone CR or LF, or without a last line of a lone dot");
 	smtp->talk_content = false;
 	smtp->talk_ending = true;
 	smtp->talk_span = bm_buf_view(&smtp->talk_body);

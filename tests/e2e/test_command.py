@@ -2,13 +2,16 @@
 """The command: options, texts, exit statuses, outcomes and report (bulkmail(1))."""
 
 import base64
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import socket
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -78,6 +81,7 @@ def test_unknown_option(name):
         (("send", "--set", "Tries"), "expected NAME=VALUE"),
         (("send", "--journal", "j"), "keeps no journal"),
         (("check", "--journal", "j"), "keeps no journal"),
+        (("send", "--use-envelope", "2"), "expected 0 or 1"),
         (("talk", "NOOP"), "--server"),
         (("talk", "--server", "127.0.0.1:1"), "at least one command"),
         (("sink", "--listen", "2525"), "HOST:PORT"),
@@ -129,11 +133,35 @@ def test_wrong_file_or_server(option, value, status, said, tmp_path, sink_of):  
     nothing_sent(tmp_path, sink_of(), status, said, **{option: value})
 
 
+def test_a_missing_file_of_banned_addresses_is_called_so(tmp_path, sink_of):  # noqa: F811
+    # manual: banned, MB702
+    nothing_sent(tmp_path, sink_of(), MISSING, "banned addresses /nowhere/b", "--set", "banned=/nowhere/b")
+
+
 @pytest.mark.parametrize("which", ["--outcomes", "--report"])
 def test_the_list_is_not_overwritten(which, tmp_path, sink_of):  # noqa: F811
     path = write_list(tmp_path, TWO)
     nothing_sent(tmp_path, sink_of(), USAGE, "overwritten", **{which: path})
     assert path.read_text().split() == TWO
+
+
+@pytest.mark.parametrize("name", ["LIST", "banned", "BAD", "GOOD", "ERRFILE", "Message", "conf"])
+def test_no_file_of_the_campaign_is_overwritten(name, tmp_path, sink_of):  # noqa: F811
+    path = tmp_path / "precious"
+    line = f"{name} = {path}" if name != "conf" else ""
+    path.write_text("" if name == "conf" else "a@x.example.org\n")
+    conf = path if name == "conf" else tmp_path / "some.conf"
+    conf.write_text(f"define package Mail::Bulkmail\nmessage_from_file = 1\n{line}\n")
+    before = path.read_text()
+    files = {"--conf": conf, "--outcomes": path}
+    files |= {"LIST": {"--list": None}, "Message": {"--message": None}}.get(name, {})
+    nothing_sent(tmp_path, sink_of(), USAGE, "overwritten", **files)
+    assert path.read_text() == before
+
+
+def test_outcomes_and_report_are_two_files(tmp_path, sink_of):  # noqa: F811
+    files = {"--outcomes": tmp_path / "o", "--report": tmp_path / "o"}
+    nothing_sent(tmp_path, sink_of(), USAGE, "overwritten", **files)
 
 
 @pytest.mark.parametrize(
@@ -442,6 +470,22 @@ def test_check(tmp_path, sink_of):  # noqa: F811
     assert (counters["connections"], counters["transactions"]) == (2, 0)
 
 
+def test_check_tells_that_a_server_cannot_take_the_message(tmp_path, sink_of):  # noqa: F811
+    sink = sink_of(options=["--extensions", "PIPELINING"])
+    content = b"From: a@b.example\nTo: c@b.example\n\nh\xc3\xa4llo\n"
+    done = run("check", *options_for(tmp_path, [sink], TWO, content=content))
+    assert done.status == NO_SERVER
+    assert "8BITMIME" in done.stderr and "127.0.0.1" in done.stderr
+
+
+def test_an_output_that_cannot_be_written(tmp_path, sink_of):  # noqa: F811
+    options = ["send", *map(str, options_for(tmp_path, [sink_of()], TWO)), "--dry-run"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([bulkmail(), *options], stdout=full, stderr=subprocess.PIPE, timeout=20)
+    assert done.returncode == IO
+    assert b"standard output" in done.stderr
+
+
 # talk
 
 
@@ -492,6 +536,17 @@ def test_talk_that_cannot_be_said(sink_of):  # noqa: F811
         done = talk(sink_of(), command)
         assert (done.status, done.stdout) == (USAGE, "")
         assert "MBS006" in done.stderr
+    done = talk(sink_of(), "MAIL FROM:<a@b.example>", "RCPT TO:<c@b.example>", "DATA", "one\ntwo\n.")
+    assert done.status == USAGE and "lone CR or LF" in done.stderr
+
+
+def test_talk_a_message_and_options_behind_it(sink_of):  # noqa: F811
+    # manual: talk_and_respond
+    sink = sink_of()
+    said = ["MAIL FROM:<a@b.example>", "RCPT TO:<c@b.example>", "DATA", "Subject: x\r\n\r\nhello\r\n."]
+    done = run("talk", *said, "--server", sink.address)
+    assert done.status == OK, done.stderr
+    assert sum(sink.taken().values()) == 1
 
 
 # Progress
@@ -523,10 +578,11 @@ def read_terminal(process, terminal, seconds=20):
     return seen.decode()
 
 
-def test_progress_on_a_terminal(tmp_path, sink_of):  # noqa: F811
-    sink = sink_of({"on": "end", "delay_ms": 450})
+def seen_on_a_terminal(tmp_path, sink, columns):
+    """What stands on a terminal of so many columns, 0: unknown, that shows a campaign of three."""
     lines = [f"a@d{number}.example.org" for number in range(3)]
     terminal, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     options = [bulkmail(), "send", *map(str, options_for(tmp_path, [sink], lines))]
     process = subprocess.Popen(options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=other)
     os.close(other)
@@ -539,6 +595,19 @@ def test_progress_on_a_terminal(tmp_path, sink_of):  # noqa: F811
         process.wait()
         process.stdout.close()
         os.close(terminal)
+    return seen
+
+
+def test_progress_fits_the_terminal(tmp_path, sink_of):  # noqa: F811
+    seen = seen_on_a_terminal(tmp_path, sink_of({"on": "end", "delay_ms": 450}), 40)
+    shown = [part for part in seen.split("\r\x1b[K") if "done" in part]
+    assert len(shown) >= 3
+    assert max(map(len, shown)) == 39
+
+
+def test_progress_on_a_terminal(tmp_path, sink_of):  # noqa: F811
+    sink = sink_of({"on": "end", "delay_ms": 450})
+    seen = seen_on_a_terminal(tmp_path, sink, 0)
     shown = [part for part in seen.split("\r\x1b[K") if "done" in part]
     assert len(shown) >= 3
     assert re.match(r"\d of (about )?3 done, \d+/s", shown[-1])

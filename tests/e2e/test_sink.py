@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import smtplib
@@ -289,6 +290,17 @@ def test_discard_serves_data_and_chunks(sink):
 
 def run(*arguments):
     return subprocess.run([BULKMAIL, "sink", *arguments], capture_output=True, text=True, timeout=10)
+
+
+def test_the_examples_of_the_manual_are_rules(tmp_path, sink):
+    page = pathlib.Path(__file__).resolve().parents[2] / "docs" / "man" / "bulkmail-sink.5.scd"
+    example = page.read_text().split("## Examples")[1].split("```")[1]
+    script = tmp_path / "example"
+    # scdoc takes a backslash for the escape of what follows
+    script.write_text(re.sub(r"\\(.)", r"\1", example))
+    assert "\\r\\n" in script.read_text()
+    server = sink(options=["--script", str(script)])
+    assert server.stop()[0] == 0
 
 
 def test_exit_statuses(tmp_path, sink):

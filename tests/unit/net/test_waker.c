@@ -88,7 +88,6 @@ static void tells_the_time(void **state)
 {
 	(void)state;
 	assert_true(bm_clock_wall_ms() > 1700000000000u);
-	assert_in_range(bm_clock_utc_offset(bm_clock_wall_ms()) + 24 * 60, 0, 48 * 60);
 }
 
 int main(void)

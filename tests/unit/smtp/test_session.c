@@ -277,7 +277,7 @@ static void talks_content(void **state)
 {
 	(void)state;
 	static const char *const wrong[] = {"", "x", "x\r\n", ".\r\nx\r\n.\r\n", "x\r\n.\r\nRSET\r\n.\r\n", "x\n.\r\n",
-		"x\r.\r\n", "x\r\r\n.\r\n", "x\r\n..\r\n", "\n.\r\n", "x.\r\n"};
+		"x\r.\r\n", "x\r\r\n.\r\n", "x\r\n..\r\n", "\n.\r\n", "x.\r\n", "x\r\n.\r", "x\r\n.\n", "x."};
 	struct peer peer;
 	start(&peer, WHOLE);
 	peer_greet(&peer, EHLO_PIPELINING);
@@ -298,6 +298,26 @@ static void talks_content(void **state)
 	peer_say(&peer, "250 ok\r\n");
 	assert_true(bm_smtp_idle(peer.smtp));
 	peer_deinit(&peer);
+}
+
+/* As behind a command, the last line end is ours to say. */
+static void ends_the_last_line_of_content(void **state)
+{
+	(void)state;
+	static const char *const contents[] = {".", "x\r\n."};
+	static const char *const said[] = {".\r\n", "x\r\n.\r\n"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct peer peer;
+		start(&peer, WHOLE);
+		peer_greet(&peer, EHLO_PIPELINING);
+		talk(&peer, "DATA");
+		peer_say(&peer, "354 go\r\n");
+		bm_buf_clear(&peer.wire);
+		talk(&peer, contents[i]);
+		peer_expect(&peer.wire, said[i]);
+		peer_deinit(&peer);
+	}
 }
 
 /* F23 with a talk; the least content is the lone dot. */
@@ -567,6 +587,7 @@ int main(void)
 		cmocka_unit_test(refuses_a_domain_that_cannot_be_said),
 		cmocka_unit_test(talks),
 		cmocka_unit_test(talks_content),
+		cmocka_unit_test(ends_the_last_line_of_content),
 		cmocka_unit_test(talked_content_may_be_refused_early),
 		cmocka_unit_test(resets_behind_a_talk_that_began_a_transaction),
 		cmocka_unit_test(quits),
