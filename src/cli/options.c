@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 
 enum option_id {
@@ -59,17 +58,14 @@ static const struct option long_options[] = {
 
 static void *grown(void *items, size_t count, size_t size)
 {
-	void *more = realloc(items, (count + 1) * size);
-	if (more == NULL)
-		cli_complain("out of memory");
-	return more;
+	return realloc(items, (count + 1) * size);
 }
 
 static int add_name(const char ***names, size_t *count, const char *name)
 {
 	const char **more = grown(*names, *count, sizeof *more);
 	if (more == NULL)
-		return EX_OSERR;
+		return cli_no_memory();
 	*names = more;
 	(*names)[(*count)++] = name;
 	return 0;
@@ -80,11 +76,11 @@ static int add_setting(
 {
 	struct setting *settings = grown(options->settings, options->setting_count, sizeof *settings);
 	if (settings == NULL)
-		return EX_OSERR;
+		return cli_no_memory();
 	options->settings = settings;
 	char *copy = strndup(name, name_size);
 	if (copy == NULL)
-		return EX_OSERR;
+		return cli_no_memory();
 	settings[options->setting_count++] = (struct setting){copy, value, where};
 	return 0;
 }
@@ -172,37 +168,6 @@ static bool is_stdin(const char *path)
 	return path != NULL && strcmp(path, "-") == 0;
 }
 
-static bool is_same_file(const char *a, const char *b)
-{
-	struct stat one;
-	struct stat other;
-
-	if (a == NULL || b == NULL || stat(a, &one) != 0 || stat(b, &other) != 0)
-		return false;
-	return S_ISREG(one.st_mode) && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
-
-/* Nothing is read twice from standard input, and no input is overwritten by an output. */
-static int check_files(const struct send_options *options)
-{
-	const char *inputs[] = {options->list, options->message, options->body};
-	const char *outputs[] = {options->outcomes, options->report};
-
-	if (is_stdin(options->list) && (is_stdin(options->message) || is_stdin(options->body))) {
-		cli_complain("--list - and the message from -: standard input can be only one of them");
-		return EX_USAGE;
-	}
-	for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
-		for (size_t k = 0; k < sizeof outputs / sizeof outputs[0]; k++) {
-			if (!is_same_file(inputs[i], outputs[k]))
-				continue;
-			cli_complain("%s is read and would be overwritten by --outcomes or --report", outputs[k]);
-			return EX_USAGE;
-		}
-	}
-	return 0;
-}
-
 static int check_whole(const struct send_options *options, const char *name, int argc, char **argv, int next)
 {
 	if (options->help || options->version)
@@ -215,7 +180,11 @@ static int check_whole(const struct send_options *options, const char *name, int
 		cli_complain("--message and --body: give one of them, a whole message or a bare body");
 		return cli_usage(name);
 	}
-	return check_files(options);
+	if (is_stdin(options->list) && (is_stdin(options->message) || is_stdin(options->body))) {
+		cli_complain("--list - and the message from -: standard input can be only one of them");
+		return EX_USAGE;
+	}
+	return 0;
 }
 
 int send_options_parse(struct send_options *options, const char *name, int argc, char **argv)

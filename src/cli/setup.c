@@ -2,6 +2,7 @@
 #include "cli/setup.h"
 
 #include "cli/cli.h"
+#include "cli/files.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -152,7 +153,7 @@ static int make_servers(struct setup *setup, const struct send_options *options)
 	struct given_server *given = calloc(options->server_count + 1, sizeof *given);
 	struct bm_attribute_set *sets = calloc(options->server_count + 1, sizeof *sets);
 	if (given == NULL || sets == NULL)
-		status = EX_OSERR;
+		status = cli_no_memory();
 	if (status == 0 && options->server_count > 0)
 		cli_full_name(domain, sizeof domain);
 	for (size_t i = 0; status == 0 && i < options->server_count; i++) {
@@ -204,7 +205,7 @@ static int read_all(FILE *file, const char *path, char **out, size_t *size)
 		content = more;
 	}
 	if (content == NULL)
-		return EX_OSERR;
+		return cli_no_memory();
 	if (ferror(file)) {
 		cli_complain("MB020: cannot read the message %s: %s", path, strerror(errno));
 		free(content);
@@ -244,7 +245,7 @@ static int read_conf_message(const struct setup *setup, char **out, size_t *size
 		return read_file(text, out, size);
 	*out = strdup(text);
 	*size = strlen(text);
-	return *out == NULL ? EX_OSERR : 0;
+	return *out == NULL ? cli_no_memory() : 0;
 }
 
 static int read_content(
@@ -352,7 +353,9 @@ int setup_init(struct setup *setup, const struct send_options *options)
 		/* A wrong --set is the command line's fault, a wrong line a conf file's. */
 		return err.code == BM_E_USAGE ? EX_USAGE : cli_status(err.code);
 	}
-	int status = make_message(setup, options);
+	int status = files_check(setup, options);
+	if (status == 0)
+		status = make_message(setup, options);
 	if (status == 0)
 		status = open_list(setup, options);
 	if (status == 0)
