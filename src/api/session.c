@@ -181,6 +181,9 @@ static enum bm_code keep_keywords(struct bm_server *server, struct bm_error *err
 	struct bm_span keyword = bm_smtp_keyword(server->smtp, 0);
 
 	while (keyword.size > 0) {
+		const unsigned char *nul = memchr(keyword.data, '\0', keyword.size);
+		if (nul != NULL)
+			keyword.size = (size_t)(nul - keyword.data);
 		enum bm_code code = bm_buf_append_span(&server->keywords, keyword);
 		if (code == BM_OK)
 			code = bm_buf_append_char(&server->keywords, '\0');

@@ -148,6 +148,12 @@ def test_no_input_of_a_conf_file_is_overwritten(name, content, option, tmp_path,
     assert read.read_text() == content
 
 
+def test_a_keyword_that_is_none_hides_no_other(tmp_path, sink_of):  # noqa: F811
+    reply = "250-x\r\n250-\r\n250-A\0B\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
+    done = run("check", *options_for(tmp_path, [sink_of({"on": "EHLO", "raw": reply})], TWO))
+    assert "offers\n  A\n  PIPELINING\n  8BITMIME\n" in done.stdout
+
+
 def test_two_outputs_are_two_files(tmp_path, sink_of):  # noqa: F811
     more = ("--outcomes", tmp_path / "out", "--report", tmp_path / "out")
     nothing_sent(tmp_path, sink_of(), USAGE, "overwritten", *more)
