@@ -80,12 +80,17 @@ static void check_header(const struct bm_address *address)
 static void check_trusted(struct bm_span text)
 {
 	struct bm_address address;
+	struct bm_address parsed;
 
 	if (bm_address_trust(&address, text, NULL) != BM_OK)
 		return;
 	struct bm_span mailbox = bm_address_mailbox(&address);
 	REQUIRE(mailbox.size > 0 && mailbox.size <= BM_ADDRESS_MAX && !bm_span_has_control(mailbox));
 	REQUIRE(address.domain <= mailbox.size);
+	/* What is no mailbox by our own reading must not end the path of MAIL or RCPT by a server's. */
+	bool proper = bm_address_parse(&parsed, text, NULL) == BM_OK;
+	for (size_t i = 0; i < mailbox.size; i++)
+		REQUIRE(mailbox.data[i] < 0x80 && (proper || (mailbox.data[i] != '<' && mailbox.data[i] != '>')));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

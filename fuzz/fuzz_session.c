@@ -71,7 +71,8 @@ static void see_recipient(struct trial *trial, const struct bm_smtp_event *event
 		check(event->reply.code == 452 || event->reply.code == 552);
 		break;
 	case BM_SMTP_PUT_BACK:
-		check(!event->answered && !(trial->ended && trial->positive_end));
+		/* behind an end of data it may have been taken: again would be twice */
+		check(!event->answered && !trial->ended);
 		break;
 	}
 }

@@ -54,7 +54,7 @@ BM_API enum bm_code bm_recipients_new_array(
 /*
  * The next record. BM_OK with record->text NULL at the end. Blank lines are no records.
  * A UTF-8 byte order mark before the first record is dropped; LF, CR LF and a lone CR before LF end a
- * line. BM_E_IO when the list cannot be read further.
+ * line. BM_E_IO (MB704) when the list cannot be read further, or a file became shorter while it was read.
  */
 BM_API enum bm_code bm_recipients_next(
 	struct bm_recipients *recipients, struct bm_record *record, struct bm_error *err) BM_MUST_CHECK;

@@ -442,6 +442,8 @@ static enum bm_code read_banned(struct bm_campaign *campaign, struct bm_error *e
 		if (code != BM_OK || record.text == NULL)
 			break;
 		code = bm_run_ban(&campaign->run, bm_span_make(record.text, record.size));
+		if (code == BM_E_NOMEM)
+			bm_error_nomem(err);
 		if (code == BM_E_ADDRESS) {
 			char shown[128];
 			bm_escape(shown, sizeof shown, record.text, record.size);
@@ -481,6 +483,10 @@ enum bm_code bm_campaign_new(struct bm_campaign **out, const struct bm_campaign_
 	*out = NULL;
 	if (bm_servers_count(servers) == 0)
 		return bm_error_set(err, BM_E_NO_SERVER, "MB011", "no servers: name one by --server or Smtp in a server file");
+	if (recipients == NULL)
+		return bm_error_set(err, BM_E_USAGE, "MB701", "a campaign needs a list, got NULL");
+	if (message == NULL)
+		return bm_error_set(err, BM_E_USAGE, "MB016", "a campaign needs a message, got NULL");
 	if (options != NULL)
 		memcpy(&wanted, options, options->size < sizeof wanted ? options->size : sizeof wanted);
 	struct bm_campaign *campaign = calloc(1, sizeof *campaign);
@@ -505,6 +511,16 @@ enum bm_code bm_campaign_new(struct bm_campaign **out, const struct bm_campaign_
 	return BM_OK;
 }
 
+/* What a campaign tells of its servers is what they did for it. */
+static void count_anew(struct bm_campaign *campaign)
+{
+	for (size_t i = 0; i < bm_servers_count(campaign->servers); i++) {
+		struct bm_server *server = server_at(campaign, i);
+		server->connections = 0;
+		memset(server->replies, 0, sizeof server->replies);
+	}
+}
+
 enum bm_code bm_campaign_run(struct bm_campaign *campaign, struct bm_error *err)
 {
 	struct bm_error inner = BM_ERROR_INIT;
@@ -514,6 +530,7 @@ enum bm_code bm_campaign_run(struct bm_campaign *campaign, struct bm_error *err)
 	campaign->started_ms = bm_clock_monotonic_ms();
 	campaign->pulse_ms = campaign->started_ms;
 	take_sample(campaign, campaign->started_ms);
+	count_anew(campaign);
 	lend_waker(campaign, true);
 	bm_recipients_set_wait(campaign->recipients, await_list, campaign);
 	enum bm_code code = bm_run_go(&campaign->run, err);
@@ -532,11 +549,25 @@ enum bm_code bm_campaign_run(struct bm_campaign *campaign, struct bm_error *err)
 
 enum bm_code bm_campaign_rehearse(struct bm_campaign *campaign, struct bm_error *err)
 {
-	campaign->rehearsed = calloc(bm_servers_count(campaign->servers), sizeof *campaign->rehearsed);
-	if (campaign->rehearsed == NULL)
+	size_t count = bm_servers_count(campaign->servers);
+
+	free(campaign->rehearsed);
+	campaign->rehearsed = calloc(count, sizeof *campaign->rehearsed);
+	struct bm_policy *policies = calloc(count, sizeof *policies);
+	if (campaign->rehearsed == NULL || policies == NULL) {
+		free(policies);
 		return bm_error_nomem(err);
+	}
+	for (size_t i = 0; i < count; i++)
+		policies[i] = server_at(campaign, i)->policy;
+	count_anew(campaign);
 	rehearse(&campaign->port);
-	return bm_run_go(&campaign->run, err);
+	enum bm_code code = bm_run_go(&campaign->run, err);
+	/* Nothing was sent: no limit was spent and nobody failed. */
+	for (size_t i = 0; i < count; i++)
+		server_at(campaign, i)->policy = policies[i];
+	free(policies);
+	return code;
 }
 
 void bm_campaign_stop(struct bm_campaign *campaign)
@@ -605,8 +636,6 @@ void bm_campaign_free(struct bm_campaign *campaign)
 {
 	if (campaign == NULL)
 		return;
-	if (campaign->servers != NULL)
-		lend_waker(campaign, false);
 	bm_run_deinit(&campaign->run);
 	free(campaign->rehearsed);
 	bm_waker_free(campaign->waker);

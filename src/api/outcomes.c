@@ -72,30 +72,41 @@ static json_t *octets(const char *data, size_t size)
 	return json_string(shown);
 }
 
-static json_t *outcome_json(const struct bm_outcome *outcome)
+/* Takes value. A member that is not there for want of memory makes the whole incomplete. */
+static void put(json_t *json, const char *name, json_t *value, bool *whole)
+{
+	if (json_object_set_new(json, name, value) != 0)
+		*whole = false;
+}
+
+static void put_count(json_t *json, const char *name, uint64_t count, bool *whole)
+{
+	put(json, name, json_integer((json_int_t)count), whole);
+}
+
+static json_t *outcome_json(const struct bm_outcome *outcome, bool *whole)
 {
 	char at[40];
 	json_t *json = json_object();
 
 	format_time(at, outcome->at_ms);
-	json_object_set_new(json, "seq", json_integer((json_int_t)outcome->seq));
-	json_object_set_new(json, "address", octets(outcome->address, outcome->address_size));
-	json_object_set_new(json, "outcome", json_string(bm_outcome_name(outcome->kind)));
-	json_object_set_new(json, "code", json_integer(outcome->code));
-	json_object_set_new(json, "enhanced", json_string(outcome->enhanced));
-	json_object_set_new(json, "text", octets(outcome->text, strlen(outcome->text)));
-	json_object_set_new(json, "server", octets(outcome->server, strlen(outcome->server)));
-	json_object_set_new(json, "attempts", json_integer((json_int_t)outcome->attempts));
-	json_object_set_new(json, "at", json_string(at));
+	put_count(json, "seq", outcome->seq, whole);
+	put(json, "address", octets(outcome->address, outcome->address_size), whole);
+	put(json, "outcome", json_string(bm_outcome_name(outcome->kind)), whole);
+	put(json, "code", json_integer(outcome->code), whole);
+	put(json, "enhanced", json_string(outcome->enhanced), whole);
+	put(json, "text", octets(outcome->text, strlen(outcome->text)), whole);
+	put(json, "server", octets(outcome->server, strlen(outcome->server)), whole);
+	put_count(json, "attempts", outcome->attempts, whole);
+	put(json, "at", json_string(at), whole);
 	return json;
 }
 
 enum bm_code bm_outcomes_write(struct bm_outcomes *outcomes, const struct bm_outcome *outcome, struct bm_error *err)
 {
-	json_t *json = outcome_json(outcome);
+	bool whole = true;
+	json_t *json = outcome_json(outcome, &whole);
 
-	/* Nine members, always: anything less means that memory ran out. */
-	bool whole = json_object_size(json) == 9;
 	bool written = whole && json_dumpf(json, outcomes->file, JSON_COMPACT) == 0 && fputc('\n', outcomes->file) != EOF;
 	int error = errno;
 	json_decref(json);
@@ -120,7 +131,7 @@ void bm_outcomes_free(struct bm_outcomes *outcomes)
 	free(outcomes);
 }
 
-static json_t *replies_json(const struct bm_campaign *campaign, size_t index)
+static json_t *replies_json(const struct bm_campaign *campaign, size_t index, bool *whole)
 {
 	json_t *replies = json_object();
 
@@ -129,41 +140,48 @@ static json_t *replies_json(const struct bm_campaign *campaign, size_t index)
 		uint64_t count = bm_campaign_server_replies(campaign, index, code);
 		snprintf(name, sizeof name, "%d", code);
 		if (count > 0)
-			json_object_set_new(replies, name, json_integer((json_int_t)count));
+			put_count(replies, name, count, whole);
 	}
 	return replies;
 }
 
-static json_t *server_json(const struct bm_campaign *campaign, size_t index)
+static json_t *server_json(const struct bm_campaign *campaign, size_t index, bool *whole)
 {
 	struct bm_server_report report = bm_campaign_server_report(campaign, index);
 	json_t *json = json_object();
 
-	json_object_set_new(json, "server", octets(report.server, strlen(report.server)));
-	json_object_set_new(json, "connections", json_integer((json_int_t)report.connections));
-	json_object_set_new(json, "transactions", json_integer((json_int_t)report.transactions));
-	json_object_set_new(json, "messages", json_integer((json_int_t)report.messages));
-	json_object_set_new(json, "replies", replies_json(campaign, index));
+	put(json, "server", octets(report.server, strlen(report.server)), whole);
+	put_count(json, "connections", report.connections, whole);
+	put_count(json, "transactions", report.transactions, whole);
+	put_count(json, "messages", report.messages, whole);
+	put(json, "replies", replies_json(campaign, index, whole), whole);
 	return json;
 }
 
-static json_t *report_json(const struct bm_campaign *campaign, const char *state)
+static json_t *servers_json(const struct bm_campaign *campaign, bool *whole)
+{
+	json_t *servers = json_array();
+
+	for (size_t i = 0; i < bm_campaign_server_count(campaign); i++) {
+		if (json_array_append_new(servers, server_json(campaign, i, whole)) != 0)
+			*whole = false;
+	}
+	return servers;
+}
+
+static json_t *report_json(const struct bm_campaign *campaign, const char *state, bool *whole)
 {
 	struct bm_progress progress = bm_campaign_progress(campaign);
 	json_t *json = json_object();
-	json_t *servers = json_array();
 
-	json_object_set_new(json, "state", octets(state, strlen(state)));
-	json_object_set_new(json, "list_complete", json_boolean(bm_campaign_list_complete(campaign)));
-	json_object_set_new(json, "recipients", json_integer((json_int_t)progress.records));
+	put(json, "state", octets(state, strlen(state)), whole);
+	put(json, "list_complete", json_boolean(bm_campaign_list_complete(campaign)), whole);
+	put_count(json, "recipients", progress.records, whole);
 	for (int kind = 0; kind < BM_OUTCOME_KINDS; kind++)
-		json_object_set_new(
-			json, bm_outcome_name((enum bm_outcome_kind)kind), json_integer((json_int_t)progress.outcomes[kind]));
-	json_object_set_new(json, "transactions", json_integer((json_int_t)progress.transactions));
-	json_object_set_new(json, "seconds", json_real((double)progress.elapsed_ms / 1000.0));
-	for (size_t i = 0; i < bm_campaign_server_count(campaign); i++)
-		json_array_append_new(servers, server_json(campaign, i));
-	json_object_set_new(json, "servers", servers);
+		put_count(json, bm_outcome_name((enum bm_outcome_kind)kind), progress.outcomes[kind], whole);
+	put_count(json, "transactions", progress.transactions, whole);
+	put(json, "seconds", json_real((double)progress.elapsed_ms / 1000.0), whole);
+	put(json, "servers", servers_json(campaign, whole), whole);
 	return json;
 }
 
@@ -216,10 +234,13 @@ enum bm_code bm_report_write(
 	const struct bm_campaign *campaign, const char *state, const char *path, struct bm_error *err)
 {
 	enum bm_code code;
+	bool whole = true;
 
-	json_t *json = report_json(campaign, state);
-	if (json == NULL)
+	json_t *json = report_json(campaign, state, &whole);
+	if (!whole) {
+		json_decref(json);
 		return bm_error_nomem(err);
+	}
 	if (strcmp(path, "-") == 0)
 		code = dump(json, stdout, "standard output", err);
 	else

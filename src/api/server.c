@@ -68,6 +68,9 @@ static enum bm_code check_options(const struct bm_server_options *options, struc
 static enum bm_code refused(struct bm_error *err)
 {
 	struct bm_error inner = *err;
+
+	if (inner.code == BM_E_NOMEM)
+		return BM_E_NOMEM;
 	return bm_error_set(err, BM_E_CONF, "MBO004", "%s", inner.text);
 }
 

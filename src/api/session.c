@@ -176,16 +176,19 @@ static const char *connect_id(const struct bm_smtp_event *event)
 	return event->command == BM_SMTP_HELO ? "MBS005" : "MBS011";
 }
 
-static enum bm_code keep_keywords(struct bm_server *server)
+static enum bm_code keep_keywords(struct bm_server *server, struct bm_error *err)
 {
 	struct bm_span keyword = bm_smtp_keyword(server->smtp, 0);
 
 	while (keyword.size > 0) {
+		const unsigned char *nul = memchr(keyword.data, '\0', keyword.size);
+		if (nul != NULL)
+			keyword.size = (size_t)(nul - keyword.data);
 		enum bm_code code = bm_buf_append_span(&server->keywords, keyword);
 		if (code == BM_OK)
 			code = bm_buf_append_char(&server->keywords, '\0');
 		if (code != BM_OK)
-			return code;
+			return bm_error_set(err, code, "", "%s: no memory for the keywords of EHLO", server->name);
 		keyword = bm_smtp_keyword(server->smtp, ++server->keyword_count);
 	}
 	return BM_OK;
@@ -229,7 +232,7 @@ static enum bm_code greet(struct bm_server *server, struct bm_error *err)
 		bm_server_note(server, &event);
 		complain_about_ehlo(server, &event);
 		if (event.kind == BM_SMTP_READY)
-			return keep_keywords(server);
+			return keep_keywords(server, err);
 		if (event.kind == BM_SMTP_CLOSED)
 			return set_end_error(server, &event, connect_id(&event), err);
 	}

@@ -23,6 +23,9 @@ void cli_complain(const char *fmt, ...) BM_PRINTF(1, 2);
 /* An error with its id. */
 void cli_complain_error(const struct bm_error *err);
 
+/* Says that memory ran out; returns the exit status for it. */
+int cli_no_memory(void);
+
 /* The exit status for an error. */
 int cli_status(enum bm_code code);
 

@@ -30,6 +30,12 @@ void cli_complain_error(const struct bm_error *err)
 	cli_complain("%s%s%s", err->id, err->id[0] == '\0' ? "" : ": ", err->text);
 }
 
+int cli_no_memory(void)
+{
+	cli_complain("out of memory");
+	return EX_OSERR;
+}
+
 int cli_status(enum bm_code code)
 {
 	switch (code) {

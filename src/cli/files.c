@@ -41,33 +41,44 @@ static int refuse(const char *path, const char *reason)
 	return EX_USAGE;
 }
 
-/* path is made anew: what else the campaign needs must not be in it. */
-static int check_output(const struct bm_conf *conf, const struct send_options *options, const char *path)
+/* An output may not be a file that is read, or another output. */
+static int check_input(const char *input, const char *const *outputs, size_t count)
 {
-	static const char *const names[] = {"LIST", "banned", "BAD", "GOOD", "ERRFILE"};
-	const char *server_file = bm_conf_text(conf, BM_PACKAGE_SERVER, "server_file");
-	const char *message = is_from_file(conf) ? text_of(conf, "Message") : NULL;
-	const char *inputs[] = {options->list, options->message, options->body, server_file, message};
-	bool found = false;
-
-	for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
-		found = found || is_same_file(inputs[i], path);
-	for (size_t i = 0; i < options->conf_count; i++)
-		found = found || is_same_file(options->conf_files[i], path);
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		found = found || is_same_file(text_of(conf, names[i]), path);
-	return found ? refuse(path, "is another file of this campaign and would be overwritten by --outcomes or --report")
-				 : 0;
+	for (size_t i = 0; i < count; i++) {
+		if (is_same_file(input, outputs[i]))
+			return refuse(
+				outputs[i], "is wanted for something else in this campaign and would be overwritten or added to");
+	}
+	return 0;
 }
 
-int files_check(const struct bm_conf *conf, const struct send_options *options)
+static int check_streams(const struct bm_conf *conf, const struct send_options *options)
 {
 	const char *list = options->list != NULL ? options->list : text_of(conf, "LIST");
 
 	if (is_stream(list) && (is_stream(options->message) || is_stream(options->body)))
 		return refuse("-", "is both the list and the message: standard input can be only one of them");
-	if (is_same_file(options->outcomes, options->report))
-		return refuse(options->report, "is given to both --outcomes and --report and would be overwritten");
-	int status = check_output(conf, options, options->outcomes);
-	return status != 0 ? status : check_output(conf, options, options->report);
+	return 0;
+}
+
+int files_check(const struct bm_conf *conf, const struct send_options *options)
+{
+	const char *const inputs[] = {options->list, options->message, options->body, text_of(conf, "LIST"),
+		text_of(conf, "banned"), bm_conf_text(conf, BM_PACKAGE_SERVER, "server_file"),
+		is_from_file(conf) ? text_of(conf, "Message") : NULL};
+	/* The first two begin anew, the others are added to. */
+	const char *const outputs[] = {
+		options->outcomes, options->report, text_of(conf, "GOOD"), text_of(conf, "BAD"), text_of(conf, "ERRFILE")};
+	const size_t count = sizeof outputs / sizeof outputs[0];
+
+	int status = check_streams(conf, options);
+	if (status == 0)
+		status = check_input(outputs[0], outputs + 1, count - 1);
+	if (status == 0)
+		status = check_input(outputs[1], outputs + 2, count - 2);
+	for (size_t i = 0; status == 0 && i < sizeof inputs / sizeof inputs[0]; i++)
+		status = check_input(inputs[i], outputs, count);
+	for (size_t i = 0; status == 0 && i < options->conf_count; i++)
+		status = check_input(options->conf_files[i], outputs, count);
+	return status;
 }

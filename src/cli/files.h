@@ -7,8 +7,8 @@
 #include "cli/options.h"
 
 /*
- * 0, or the exit status after having said what is wrong: nothing is read twice from standard input, and
- * --outcomes and --report, which are made anew, are neither each other nor a file that is read or appended to.
+ * 0, or the exit status after having said what is wrong: nothing is read twice from standard input, and no output is a
+ * file that is read or, for --outcomes and --report, which are made anew, another output.
  */
 int files_check(const struct bm_conf *conf, const struct send_options *options);
 

@@ -44,11 +44,20 @@ static void hold_standard_descriptors(void)
 		close(fd);
 }
 
+/* What was shown is the result of check and talk: lost, it is no success. */
+static int flush_output(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	cli_complain("cannot write to standard output");
+	return status == EX_OK ? EX_IOERR : status;
+}
+
 static int run_command(int argc, char **argv)
 {
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+			return flush_output(commands[i].run(argc - 1, argv + 1));
 	}
 	cli_complain("no command \"%s\"; there are send, check, talk and sink (bulkmail --help)", argv[1]);
 	return EX_USAGE;

@@ -153,7 +153,7 @@ static int make_servers(struct setup *setup, const struct send_options *options)
 	struct given_server *given = calloc(options->server_count + 1, sizeof *given);
 	struct bm_attribute_set *sets = calloc(options->server_count + 1, sizeof *sets);
 	if (given == NULL || sets == NULL)
-		status = EX_OSERR;
+		status = cli_no_memory();
 	if (status == 0 && options->server_count > 0)
 		cli_full_name(domain, sizeof domain);
 	for (size_t i = 0; status == 0 && i < options->server_count; i++) {
@@ -205,7 +205,7 @@ static int read_all(FILE *file, const char *path, char **out, size_t *size)
 		content = more;
 	}
 	if (content == NULL)
-		return EX_OSERR;
+		return cli_no_memory();
 	if (ferror(file)) {
 		cli_complain("MB021: cannot read the message %s: %s", path, strerror(errno));
 		free(content);
@@ -245,7 +245,7 @@ static int read_conf_message(const struct setup *setup, char **out, size_t *size
 		return read_file(text, out, size);
 	*out = strdup(text);
 	*size = strlen(text);
-	return *out == NULL ? EX_OSERR : 0;
+	return *out == NULL ? cli_no_memory() : 0;
 }
 
 static int read_content(

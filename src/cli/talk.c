@@ -37,7 +37,7 @@ static int set(struct bm_server *server, const char *name, const char *value)
 	if (bm_server_set(server, name, value, &err) == BM_OK)
 		return 0;
 	cli_complain_error(&err);
-	return EX_USAGE;
+	return err.code == BM_E_NOMEM ? EX_OSERR : EX_USAGE;
 }
 
 static int set_pair(struct bm_server *server, const char *argument)

@@ -91,6 +91,8 @@ enum bm_code bm_sink_shared_init(
 	bm_buf_init(&shared->ehlo, EHLO_MAX);
 	bm_buf_init(&shared->log, LOG_MAX);
 	enum bm_code code = make_ehlo(shared, bm_span_of(extensions == NULL ? USUAL : extensions));
+	if (code == BM_E_NOMEM)
+		return bm_error_nomem(err);
 	if (code != BM_OK)
 		return bm_error_set(err, code, "", "the extensions are no list of EHLO keywords: %s", extensions);
 	if (!recorded)

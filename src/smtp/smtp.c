@@ -324,5 +324,11 @@ const struct bm_smtp_capabilities *bm_smtp_capabilities(const struct bm_smtp *sm
 
 struct bm_span bm_smtp_keyword(const struct bm_smtp *smtp, size_t index)
 {
-	return bm_reply_line(&smtp->hello, index + 1);
+	/* A line that says nothing does not end the list. */
+	for (size_t at = 1; at < smtp->hello.lines; at++) {
+		struct bm_span line = bm_reply_line(&smtp->hello, at);
+		if (line.size > 0 && index-- == 0)
+			return line;
+	}
+	return bm_span_make(NULL, 0);
 }

@@ -162,6 +162,8 @@ enum bm_code bm_conf_set(struct bm_conf *conf, const char *package, const char *
 	enum bm_conf_package known = package == NULL ? BM_CONF_OBJECT : bm_conf_package_find(package);
 	const struct bm_attribute_info *info = bm_conf_attribute_find(name);
 
+	if (where == NULL)
+		where = "bm_conf_set";
 	if (info == NULL)
 		return fail_name(known, name, where, err);
 	if (package == NULL)

@@ -50,7 +50,7 @@ struct bm_recipients {
 	bool started; /* the place of a byte order mark lies behind */
 	bool ended;
 	enum bm_code failed;
-	int failed_errno;
+	int failed_errno; /* 0: the file became shorter while it was read */
 
 	bool regular;
 	uint64_t size;     /* octets from where we began to the file's end */
@@ -327,6 +327,9 @@ static bool next_octet_line(struct bm_recipients *list, struct bm_record *record
 		gather(&list->line, piece);
 		gathering = true;
 	}
+	/* What is cut off may be somebody else's address. */
+	if (!complete && list->failed == BM_OK && list->regular && list->consumed < list->size)
+		note_failure(list, 0);
 	give(record, list->line.data, list->line.text_size);
 	return gathering && list->failed == BM_OK;
 }
@@ -377,6 +380,9 @@ enum bm_code bm_recipients_next(struct bm_recipients *list, struct bm_record *re
 		return BM_OK;
 	if (list->failed == BM_E_STOPPED)
 		return bm_error_set(err, BM_E_STOPPED, "", "stopped");
+	if (list->failed_errno == 0)
+		return bm_error_set(err, list->failed, "MB704", "the list became shorter while it was read, behind record %llu",
+			(unsigned long long)list->records);
 	return bm_error_set_errno(err, list->failed, "MB704", list->failed_errno, "cannot read the list behind record %llu",
 		(unsigned long long)list->records);
 }

@@ -164,6 +164,35 @@ def test_outcomes_and_report_are_two_files(tmp_path, sink_of):  # noqa: F811
     nothing_sent(tmp_path, sink_of(), USAGE, "overwritten", **files)
 
 
+# An input that a conf file names is gone just the same, and an empty list would even be a success.
+@pytest.mark.parametrize("name, content", [("LIST", "a@x.example.org\n"), ("banned", "b@x.example.org\n")])
+@pytest.mark.parametrize("option", ["--outcomes", "--report", "GOOD", "BAD", "ERRFILE"])
+def test_no_input_of_a_conf_file_is_overwritten(name, content, option, tmp_path, sink_of):  # noqa: F811
+    read = tmp_path / "read"
+    read.write_text(content)
+    conf = tmp_path / "conf"
+    conf.write_text(f"define package Mail::Bulkmail\n{name} = {read}\n")
+    files = {"--conf": conf, "--list": None if name == "LIST" else write_list(tmp_path, TWO)}
+    more = (option, read) if option.startswith("--") else ("--set", f"{option}={read}")
+    nothing_sent(tmp_path, sink_of(), USAGE, "overwritten", *more, **files)
+    assert read.read_text() == content
+
+
+def test_a_keyword_that_is_none_hides_no_other(tmp_path, sink_of):  # noqa: F811
+    reply = "250-x\r\n250-\r\n250-A\0B\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
+    done = run("check", *options_for(tmp_path, [sink_of({"on": "EHLO", "raw": reply})], TWO))
+    assert "offers\n  A\n  PIPELINING\n  8BITMIME\n" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["check", "talk"])
+def test_what_cannot_be_shown_is_an_error(name, tmp_path, sink_of):  # noqa: F811
+    sink = sink_of()
+    options = ["--server", sink.address, "NOOP"] if name == "talk" else options_for(tmp_path, [sink], TWO)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([bulkmail(), name, *options], stdout=full, stderr=subprocess.PIPE, timeout=30)
+    assert (done.returncode, b"standard output" in done.stderr) == (IO, True)
+
+
 @pytest.mark.parametrize(
     "content, said",
     [

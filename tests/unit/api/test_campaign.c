@@ -528,6 +528,59 @@ static void a_rehearsal_connects_to_nobody(void **state)
 	close(fd);
 }
 
+/* What is told of a server is this campaign's alone, not what the server did for the one before. */
+static void a_second_campaign_counts_anew(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.example"};
+	static const char *const script[] = {
+		PEER_HELLO, TAKE("a@x.example"), PEER_BYE, PEER_HELLO, TAKE("a@x.example"), PEER_BYE, NULL};
+	struct peer peer;
+	struct run run;
+	prepare(&run, true, list, 1);
+	peer_start(&peer, script);
+	make_servers(&run, &peer.port, 1, NULL, NULL);
+	run_campaign(&run, BM_OK);
+	bm_campaign_free(run.campaign);
+	bm_recipients_free(run.list);
+	assert_int_equal(bm_recipients_new_array(&run.list, list, 1, &run.err), BM_OK);
+	make_campaign(&run);
+	run_campaign(&run, BM_OK);
+	peer_finish(&peer);
+	assert_int_equal(bm_campaign_server_report(run.campaign, 0).connections, 1);
+	assert_int_equal(bm_campaign_server_replies(run.campaign, 0, 220), 1);
+	end(&run);
+}
+
+static void a_rehearsal_spends_no_limit(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.example", "b@x.example", "c@x.example"};
+	struct run run;
+	prepare(&run, true, list, 3);
+	make_servers(&run, (const uint16_t[]){2525}, 1, "max_messages", "2");
+	make_campaign(&run);
+	assert_int_equal(bm_campaign_rehearse(run.campaign, &run.err), BM_E_NO_SERVER);
+	const struct bm_server *server = bm_servers_at(run.servers, 0);
+	assert_int_equal(bm_server_counters(server).messages, 0);
+	assert_false(bm_server_worthless(server));
+	end(&run);
+}
+
+static void a_campaign_needs_list_and_message(void **state)
+{
+	(void)state;
+	struct run run;
+	prepare(&run, true, NULL, 0);
+	make_servers(&run, (const uint16_t[]){2525}, 1, NULL, NULL);
+	assert_int_equal(bm_campaign_new(&run.campaign, NULL, NULL, run.message, run.servers, &run.err), BM_E_USAGE);
+	assert_string_equal(run.err.id, "MB701");
+	assert_int_equal(bm_campaign_new(&run.campaign, NULL, run.list, NULL, run.servers, &run.err), BM_E_USAGE);
+	assert_string_equal(run.err.id, "MB016");
+	assert_null(run.campaign);
+	end(&run);
+}
+
 static void refuse_bans(const char *path, enum bm_code code, const char *id, const char *part)
 {
 	struct run run;
@@ -648,6 +701,9 @@ int main(void)
 		cmocka_unit_test(a_second_stop_waits_for_nothing),
 		cmocka_unit_test(a_dummy_writes_all_that_would_be_said),
 		cmocka_unit_test(a_rehearsal_connects_to_nobody),
+		cmocka_unit_test(a_second_campaign_counts_anew),
+		cmocka_unit_test(a_rehearsal_spends_no_limit),
+		cmocka_unit_test(a_campaign_needs_list_and_message),
 		cmocka_unit_test(a_file_of_bans_has_to_be_there_and_right),
 		cmocka_unit_test(a_servers_own_errfile_comes_back),
 		cmocka_unit_test(progress_is_told),

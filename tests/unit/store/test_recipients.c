@@ -240,6 +240,35 @@ static void many_records_cross_the_blocks(void **state)
 	free(text);
 }
 
+/* What is left of a line that was cut off may be somebody else's address: it is no record. */
+static void a_file_that_gets_shorter_is_an_error(void **state)
+{
+	(void)state;
+	static char text[200000];
+	struct scratch scratch;
+	struct bm_recipients *list = NULL;
+	struct bm_record record = {.text = ""};
+	struct bm_error err = BM_ERROR_INIT;
+	enum bm_code code = BM_OK;
+	memset(text, 'a', sizeof text);
+	for (size_t i = 9; i < sizeof text; i += 10)
+		text[i] = '\n';
+	scratch_init(&scratch);
+	const char *path = scratch_write(&scratch, "list", text, sizeof text);
+	assert_int_equal(bm_recipients_open(&list, path, &err), BM_OK);
+	assert_int_equal(bm_recipients_next(list, &record, &err), BM_OK);
+	assert_int_equal(truncate(path, 100005), 0);
+	while (code == BM_OK && record.text != NULL) {
+		assert_int_equal(record.size, 9);
+		code = bm_recipients_next(list, &record, &err);
+	}
+	assert_int_equal(code, BM_E_IO);
+	assert_string_equal(err.id, "MB704");
+	assert_non_null(strstr(err.text, "shorter"));
+	bm_recipients_free(list);
+	scratch_deinit(&scratch, (const char *const[]){"list", NULL});
+}
+
 static void a_stream_goes_on_where_it_stands(void **state)
 {
 	(void)state;
@@ -488,6 +517,7 @@ int main(void)
 		cmocka_unit_test(counts_records),
 		cmocka_unit_test(says_why_it_cannot_be_opened),
 		cmocka_unit_test(refuses_nothing_to_read_from),
+		cmocka_unit_test(a_file_that_gets_shorter_is_an_error),
 		cmocka_unit_test(a_failing_read_is_an_error_that_stays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
