@@ -58,6 +58,9 @@ struct bm_outcome {
 
 typedef void bm_outcome_fn(void *user, const struct bm_outcome *outcome);
 
+/* The moment to hand to the system what was written down. */
+typedef void bm_settled_fn(void *user);
+
 /* Where a campaign stands. */
 struct bm_progress {
 	uint64_t records; /* read from the list */
@@ -86,6 +89,7 @@ struct bm_campaign_options {
 	uint64_t retry_delay;     /* seconds before a deferred recipient is tried again, doubling */
 	uint64_t retry_delay_max; /* seconds */
 	bm_outcome_fn *outcome;
+	bm_settled_fn *settled; /* after each transaction, when all its outcomes were given; NULL: none */
 	void *outcome_user;
 	bm_progress_fn *progress; /* called about every progress_ms from bm_campaign_run */
 	void *progress_user;

@@ -35,7 +35,9 @@ struct bm_campaign {
 	struct bm_error failure; /* a log or outcome that could not be written */
 	uint64_t started_ms;
 	uint64_t ended_ms;
-	uint64_t pulse_ms; /* of the last progress */
+	uint64_t pulse_ms;      /* of the last progress */
+	uint64_t list_until_ms; /* how long the list is waited for */
+	bool ran;
 	struct sample samples[RATE_SAMPLES];
 	size_t sample_count;
 	char held_back[HELD_BACK_MAX];
@@ -108,7 +110,14 @@ static uint64_t port_wall(void *user)
 static unsigned port_stops(void *user)
 {
 	struct bm_campaign *campaign = user;
-	return bm_waker_count(campaign->waker);
+	unsigned asked = bm_waker_count(campaign->waker);
+	/* Whoever cannot write down what it does must not go on doing it. */
+	return asked == 0 && campaign->failure.code != BM_OK ? 1 : asked;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
 }
 
 /* In slices, so that the progress line goes on. */
@@ -119,8 +128,7 @@ static void port_sleep(void *user, uint64_t until_ms, const char *why, size_t in
 
 	held_back(campaign, why, index);
 	while (now_ms < until_ms && port_stops(user) == 0) {
-		uint64_t slice_end = now_ms + campaign->options.progress_ms;
-		bm_waker_sleep(campaign->waker, slice_end < until_ms ? slice_end : until_ms);
+		bm_waker_sleep(campaign->waker, earlier(now_ms + BM_DRIVER_PULSE_MS, until_ms));
 		pulse(campaign);
 		now_ms = bm_clock_monotonic_ms();
 	}
@@ -134,16 +142,23 @@ static bool await_list(void *user, int fd)
 
 	held_back(campaign, "the list", SIZE_MAX);
 	while (ended == BM_WAIT_EXPIRED && port_stops(campaign) == 0) {
+		uint64_t now_ms = bm_clock_monotonic_ms();
+		uint64_t slice_end = now_ms + BM_DRIVER_PULSE_MS;
 		pulse(campaign);
-		ended = bm_wait(fd, POLLIN, bm_clock_monotonic_ms() + BM_DRIVER_PULSE_MS, campaign->waker);
+		ended = bm_wait(fd, POLLIN, earlier(slice_end, campaign->list_until_ms), campaign->waker);
+		if (ended == BM_WAIT_EXPIRED && now_ms >= campaign->list_until_ms)
+			return false;
 	}
 	return port_stops(campaign) == 0;
 }
 
-static enum bm_code port_next(void *user, struct bm_record *record, struct bm_error *err)
+static enum bm_code port_next(void *user, struct bm_record *record, uint64_t until_ms, struct bm_error *err)
 {
 	struct bm_campaign *campaign = user;
-	return bm_recipients_next(campaign->recipients, record, err);
+
+	campaign->list_until_ms = until_ms;
+	enum bm_code code = bm_recipients_next(campaign->recipients, record, err);
+	return code == BM_E_STOPPED && port_stops(campaign) == 0 ? BM_E_TIMEOUT : code;
 }
 
 static bool port_finite(void *user)
@@ -242,13 +257,21 @@ static enum bm_code finish(struct bm_server *server, bm_port_result_fn *result, 
 	}
 }
 
+/* A log that cannot be written ends the campaign. */
+static void note_failure(struct bm_campaign *campaign, const struct bm_error *err)
+{
+	campaign->failure = *err;
+	port_log(campaign, err);
+}
+
 static void flush_logs(struct bm_campaign *campaign)
 {
 	struct bm_log *logs[] = {campaign->options.good, campaign->options.bad};
 
 	for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++) {
-		if (logs[i] != NULL && bm_log_flush(logs[i], &campaign->failure) != BM_OK)
-			port_log(campaign, &campaign->failure);
+		struct bm_error err = BM_ERROR_INIT;
+		if (logs[i] != NULL && bm_log_flush(logs[i], &err) != BM_OK)
+			note_failure(campaign, &err);
 	}
 }
 
@@ -266,6 +289,8 @@ static enum bm_code port_transact(void *user, size_t index, const struct bm_smtp
 	held_back(campaign, "the replies of", index);
 	code = finish(server, result, result_user, err);
 	flush_logs(campaign);
+	if (campaign->options.settled != NULL)
+		campaign->options.settled(campaign->options.outcome_user);
 	return code;
 }
 
@@ -273,8 +298,9 @@ static void log_record(struct bm_campaign *campaign, struct bm_log *log, const s
 {
 	if (log == NULL)
 		return;
-	if (bm_log_write(log, outcome->record, outcome->record_size, &campaign->failure) != BM_OK)
-		port_log(campaign, &campaign->failure);
+	struct bm_error err = BM_ERROR_INIT;
+	if (bm_log_write(log, outcome->record, outcome->record_size, &err) != BM_OK)
+		note_failure(campaign, &err);
 }
 
 /* What a server did not take is an error as well. */
@@ -527,6 +553,9 @@ enum bm_code bm_campaign_run(struct bm_campaign *campaign, struct bm_error *err)
 
 	if (err == NULL)
 		err = &inner;
+	if (campaign->ran)
+		return bm_error_set(err, BM_E_USAGE, "", "a campaign runs once");
+	campaign->ran = true;
 	campaign->started_ms = bm_clock_monotonic_ms();
 	campaign->pulse_ms = campaign->started_ms;
 	take_sample(campaign, campaign->started_ms);
@@ -540,11 +569,10 @@ enum bm_code bm_campaign_run(struct bm_campaign *campaign, struct bm_error *err)
 	campaign->ended_ms = bm_clock_monotonic_ms();
 	if (code != BM_OK)
 		port_log(campaign, err);
-	if (code == BM_OK && campaign->failure.code != BM_OK) {
-		*err = campaign->failure;
-		return campaign->failure.code;
-	}
-	return code;
+	if (campaign->failure.code == BM_OK || bm_waker_count(campaign->waker) > 0)
+		return code;
+	*err = campaign->failure;
+	return campaign->failure.code;
 }
 
 enum bm_code bm_campaign_rehearse(struct bm_campaign *campaign, struct bm_error *err)

@@ -69,6 +69,17 @@ static void record(void *user, const struct bm_outcome *outcome)
 		bm_campaign_stop(recorder->campaign);
 }
 
+/* So that a kill -9 costs the file one transaction at the most. */
+static void settled(void *user)
+{
+	struct recorder *recorder = user;
+
+	if (recorder->outcomes == NULL || recorder->failure.code != BM_OK)
+		return;
+	if (bm_outcomes_flush(recorder->outcomes, &recorder->failure) != BM_OK)
+		bm_campaign_stop(recorder->campaign);
+}
+
 static void stop(void *user)
 {
 	bm_campaign_stop(user);
@@ -182,6 +193,7 @@ static int send_campaign(const struct setup *setup, const struct send_options *o
 		return status;
 	progress_init(&progress);
 	campaign.outcome = record;
+	campaign.settled = settled;
 	campaign.outcome_user = &recorder;
 	campaign.progress = options->quiet ? NULL : progress_show;
 	campaign.progress_user = &progress;

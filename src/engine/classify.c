@@ -113,14 +113,16 @@ static enum bm_code take(struct bm_run *run, const struct bm_record *record, str
 	return code;
 }
 
-enum bm_code bm_run_classify(struct bm_run *run, struct bm_item **out, struct bm_error *err)
+enum bm_code bm_run_classify(struct bm_run *run, struct bm_item **out, uint64_t until_ms, struct bm_error *err)
 {
 	const struct bm_port *port = run->port;
 
 	*out = NULL;
 	while (*out == NULL && !run->list_ended) {
 		struct bm_record record;
-		enum bm_code code = port->next_record(port->user, &record, err);
+		enum bm_code code = port->next_record(port->user, &record, until_ms, err);
+		if (code == BM_E_TIMEOUT)
+			break;
 		if (code != BM_OK)
 			return code;
 		if (record.text == NULL) {

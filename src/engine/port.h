@@ -25,7 +25,8 @@ struct bm_port {
 	/* Waits until the time or until asked to stop. why is for the progress line, index the server or SIZE_MAX. */
 	void (*sleep)(void *user, uint64_t until_ms, const char *why, size_t index);
 	unsigned (*stops)(void *user); /* how often asked to stop */
-	enum bm_code (*next_record)(void *user, struct bm_record *record, struct bm_error *err);
+	/* BM_E_TIMEOUT: the list had nothing to give until then, UINT64_MAX: waits for ever. */
+	enum bm_code (*next_record)(void *user, struct bm_record *record, uint64_t until_ms, struct bm_error *err);
 	bool (*finite)(void *user); /* the list can be read to its end without waiting */
 	/* Servers, by index. */
 	struct bm_policy *(*policy)(void *user, size_t index); /* connect keeps its connect counters */

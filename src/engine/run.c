@@ -172,6 +172,22 @@ static enum bm_code send_item(struct bm_run *run, struct bm_item *item, struct b
 	return run->options.use_envelope ? BM_OK : bm_run_flush(run, err);
 }
 
+static bool may_read(const struct bm_run *run)
+{
+	return !run->list_ended && run->waiting.count < BM_RUN_WAITING_MAX;
+}
+
+/* Until when a silent list is waited for: somebody may be due, or sit in the open envelope. */
+static uint64_t list_patience(const struct bm_run *run)
+{
+	const struct bm_port *port = run->port;
+	const struct bm_item *due = bm_item_heap_first(&run->waiting);
+	uint64_t until = due == NULL ? UINT64_MAX : due->due_ms;
+	uint64_t envelope = port->now_ms(port->user) + BM_RUN_ENVELOPE_PATIENCE_MS;
+
+	return run->envelope_count > 0 && envelope < until ? envelope : until;
+}
+
 /* The next recipient: put back, due again, or from the list. NULL: none now. */
 static enum bm_code next_item(struct bm_run *run, struct bm_item **out, struct bm_error *err)
 {
@@ -185,9 +201,7 @@ static enum bm_code next_item(struct bm_run *run, struct bm_item **out, struct b
 		*out = bm_item_heap_take(&run->waiting);
 		return BM_OK;
 	}
-	if (run->waiting.count >= BM_RUN_WAITING_MAX)
-		return BM_OK;
-	return bm_run_classify(run, out, err);
+	return may_read(run) ? bm_run_classify(run, out, list_patience(run), err) : BM_OK;
 }
 
 /* Nothing can be sent now: the open envelope goes out, then it waits for whoever is due first. */
@@ -199,8 +213,8 @@ static enum bm_code rest(struct bm_run *run, bool *finished, struct bm_error *er
 	if (code != BM_OK || run->ready.count > 0)
 		return code;
 	struct bm_item *due = bm_item_heap_first(&run->waiting);
-	*finished = due == NULL;
-	if (due != NULL)
+	*finished = due == NULL && !may_read(run);
+	if (due != NULL && !may_read(run))
 		port->sleep(port->user, due->due_ms, "deferred recipients wait for another try", SIZE_MAX);
 	return BM_OK;
 }
@@ -240,7 +254,7 @@ static void settle_rest(struct bm_run *run)
 		settle_unsent(run, item);
 	if (!port->finite(port->user))
 		return;
-	while (!run->list_ended && bm_run_classify(run, &item, &err) == BM_OK) {
+	while (!run->list_ended && bm_run_classify(run, &item, UINT64_MAX, &err) == BM_OK) {
 		if (item != NULL)
 			settle_unsent(run, item);
 	}

@@ -20,6 +20,9 @@
 /* Recipients that wait for another try: the list rests while there are so many. */
 #define BM_RUN_WAITING_MAX 10000
 
+/* How long an open envelope waits for a list that gives nothing just now. */
+#define BM_RUN_ENVELOPE_PATIENCE_MS 1000
+
 /* Ceiling of an envelope where envelope_limit is 0: what one transaction may hold in memory. */
 #define BM_RUN_ENVELOPE_MAX 50000
 
@@ -94,8 +97,12 @@ enum bm_code bm_run_go(struct bm_run *run, struct bm_error *err) BM_MUST_CHECK;
 
 /* Between the engine's files. */
 
-/* The next record that is to be sent, NULL at the end; what is not is given its outcome on the way. */
-enum bm_code bm_run_classify(struct bm_run *run, struct bm_item **out, struct bm_error *err) BM_MUST_CHECK;
+/*
+ * The next record that is to be sent, NULL at the end and when the list gave nothing until then; what is not to be
+ * sent is given its outcome on the way.
+ */
+enum bm_code bm_run_classify(
+	struct bm_run *run, struct bm_item **out, uint64_t until_ms, struct bm_error *err) BM_MUST_CHECK;
 
 /* The item's outcome, from its last answer; frees it. */
 void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kind kind, const char *reason);

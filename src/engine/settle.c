@@ -87,11 +87,11 @@ static void put_back(struct bm_run *run, struct bm_item *item)
 		bm_item_list_append(&run->back, item);
 }
 
-/* The reply is about us and the server, not about the recipient (RFC 4954, 6): nobody is burnt by it. */
+/* Said to MAIL it is about us and the server, not about any recipient (RFC 4954, 6): nobody is burnt by it. */
 static bool is_relay_fault(const struct bm_smtp_event *event)
 {
 	int code = event->reply.code;
-	return code == 530 || code == 534 || code == 535 || code == 538;
+	return event->command == BM_SMTP_MAIL && (code == 530 || code == 534 || code == 535 || code == 538);
 }
 
 static void refuse(struct bm_run *run, struct bm_item *item, const struct bm_smtp_event *event)

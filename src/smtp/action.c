@@ -77,14 +77,14 @@ static void sender_taken(struct bm_smtp *smtp, const struct bm_answer *answer)
 /* What is said already is answered still: nothing more is said but what a 354 demands. */
 static void sender_refused(struct bm_smtp *smtp, const struct bm_answer *answer)
 {
-	bm_transaction_fail(smtp, &answer->reply);
+	bm_transaction_fail(smtp, answer);
 	if (smtp->tx.state < BM_TRANSACTION_SAID)
 		smtp->tx.state = BM_TRANSACTION_DRAIN;
 }
 
 static void data_refused(struct bm_smtp *smtp, const struct bm_answer *answer)
 {
-	bm_transaction_fail(smtp, &answer->reply);
+	bm_transaction_fail(smtp, answer);
 	smtp->tx.state = BM_TRANSACTION_DRAIN;
 }
 
@@ -99,7 +99,7 @@ static void go_on(struct bm_smtp *smtp, const struct bm_answer *answer)
 
 static void taken(struct bm_smtp *smtp, const struct bm_answer *answer)
 {
-	bm_transaction_accept(smtp, &answer->reply);
+	bm_transaction_accept(smtp, answer);
 	smtp->dirty = false;
 	smtp->tx.state = BM_TRANSACTION_DRAIN;
 }
@@ -107,7 +107,7 @@ static void taken(struct bm_smtp *smtp, const struct bm_answer *answer)
 /* Refused content ends its transaction; a refused lone dot may not have (RFC 2920, 3.1). */
 static void not_taken(struct bm_smtp *smtp, const struct bm_answer *answer)
 {
-	bm_transaction_fail(smtp, &answer->reply);
+	bm_transaction_fail(smtp, answer);
 	smtp->dirty = smtp->tx.lone_dot;
 	smtp->tx.state = BM_TRANSACTION_DRAIN;
 }

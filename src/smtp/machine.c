@@ -173,7 +173,7 @@ static void answer_content_early(struct bm_smtp *smtp, struct bm_answer *answer)
 	answer->expected = bm_pipeline_pop(&smtp->pipeline, answer->now_ms);
 	queue_reply(smtp, answer);
 	if (answer->expected.command == BM_SMTP_END_OF_DATA)
-		bm_transaction_fail(smtp, &answer->reply);
+		bm_transaction_fail(smtp, answer);
 	enum bm_smtp_end end = answer->reply.code == 421 ? BM_SMTP_END_421 : BM_SMTP_END_OUT_OF_STEP;
 	bm_machine_close(smtp, end, answer->expected.command, &answer->reply,
 		"the server refused the content before all of it was sent");

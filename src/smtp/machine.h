@@ -43,8 +43,9 @@ struct bm_verdict {
 	bool set;
 	enum bm_smtp_disposition disposition;
 	bool answered;
-	const char *reason;    /* NULL when a reply decided */
-	struct bm_reply reply; /* its octets are in `raw`, or static */
+	enum bm_smtp_command command; /* whose reply decided */
+	const char *reason;           /* NULL when a reply decided */
+	struct bm_reply reply;        /* its octets are in `raw`, or static */
 	struct bm_buf raw;
 };
 
@@ -144,8 +145,8 @@ enum bm_code bm_transaction_begin(
 /* Says what may be said now; settles when nothing is left to say or to wait for. */
 void bm_transaction_advance(struct bm_smtp *smtp, uint64_t now_ms);
 /* 4yz or 5yz: what it means for all undecided recipients. The first such reply counts. */
-void bm_transaction_fail(struct bm_smtp *smtp, const struct bm_reply *reply);
-void bm_transaction_accept(struct bm_smtp *smtp, const struct bm_reply *reply);
+void bm_transaction_fail(struct bm_smtp *smtp, const struct bm_answer *answer);
+void bm_transaction_accept(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_recipient_taken(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_recipient_refused(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_content(struct bm_smtp *smtp, uint64_t now_ms);

@@ -122,7 +122,8 @@ enum bm_smtp_event_kind {
 /* Spans and reply are valid until the next call of bm_smtp_next_event or any other verb. */
 struct bm_smtp_event {
 	enum bm_smtp_event_kind kind;
-	enum bm_smtp_command command;         /* SAID, REPLY; CLOSED: what was being waited for, TALK when idle */
+	enum bm_smtp_command
+		command; /* SAID, REPLY; RECIPIENT: whose reply decided; CLOSED: what was being waited for, TALK when idle */
 	struct bm_span said;                  /* SAID: the command without CR LF; of content the first 64 octets */
 	size_t said_size;                     /* SAID: size of all that is said; of content with its end */
 	struct bm_reply reply;                /* REPLY; RECIPIENT and CLOSED when a reply decided, else code is 0 */

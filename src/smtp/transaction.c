@@ -206,7 +206,7 @@ void bm_transaction_advance(struct bm_smtp *smtp, uint64_t now_ms)
 		settle(&smtp->tx);
 }
 
-static void decide(struct bm_smtp *smtp, enum bm_smtp_disposition disposition, const struct bm_reply *reply)
+static void decide(struct bm_smtp *smtp, enum bm_smtp_disposition disposition, const struct bm_answer *answer)
 {
 	struct bm_verdict *verdict = &smtp->tx.verdict;
 	if (verdict->set)
@@ -215,20 +215,21 @@ static void decide(struct bm_smtp *smtp, enum bm_smtp_disposition disposition, c
 	verdict->disposition = disposition;
 	verdict->answered = true;
 	verdict->reason = NULL;
-	verdict->reply = *reply;
+	verdict->command = answer->expected.command;
+	verdict->reply = answer->reply;
 	bm_machine_keep(smtp, &verdict->raw);
 }
 
-void bm_transaction_fail(struct bm_smtp *smtp, const struct bm_reply *reply)
+void bm_transaction_fail(struct bm_smtp *smtp, const struct bm_answer *answer)
 {
-	decide(smtp, reply->code >= 500 ? BM_SMTP_REFUSED : BM_SMTP_DEFERRED, reply);
+	decide(smtp, answer->reply.code >= 500 ? BM_SMTP_REFUSED : BM_SMTP_DEFERRED, answer);
 }
 
-void bm_transaction_accept(struct bm_smtp *smtp, const struct bm_reply *reply)
+void bm_transaction_accept(struct bm_smtp *smtp, const struct bm_answer *answer)
 {
 	/* whatever a server says to a lone dot, it has no message of ours */
 	if (!smtp->tx.lone_dot)
-		decide(smtp, BM_SMTP_ACCEPTED, reply);
+		decide(smtp, BM_SMTP_ACCEPTED, answer);
 }
 
 void bm_transaction_recipient_taken(struct bm_smtp *smtp, const struct bm_answer *answer)
@@ -254,6 +255,7 @@ void bm_transaction_recipient_refused(struct bm_smtp *smtp, const struct bm_answ
 	struct bm_transaction *tx = &smtp->tx;
 	struct bm_smtp_event event = {
 		.kind = BM_SMTP_RECIPIENT,
+		.command = BM_SMTP_RCPT,
 		.id = tx->given.id,
 		.recipient = answer->expected.recipient,
 		.disposition = own_disposition(answer->reply.code, tx->taken > 0),
@@ -293,6 +295,7 @@ static void tell_verdict(const struct bm_verdict *verdict, struct bm_smtp_event 
 {
 	event->disposition = verdict->disposition;
 	event->answered = verdict->answered;
+	event->command = verdict->command;
 	event->reason = verdict->reason;
 	event->reply = verdict->reply;
 }

@@ -47,7 +47,9 @@ struct bm_recipients {
 	struct bm_span rest; /* of the block */
 	struct gathered line;
 
-	bool started; /* the place of a byte order mark lies behind */
+	bool gathering;   /* part of a line is in line */
+	bool interrupted; /* wait said no */
+	bool started;     /* the place of a byte order mark lies behind */
 	bool ended;
 	enum bm_code failed;
 	int failed_errno; /* 0: the file became shorter while it was read */
@@ -198,7 +200,7 @@ void bm_recipients_set_wait(struct bm_recipients *list, bm_recipients_wait_fn *f
 static size_t read_fd(struct bm_recipients *list, unsigned char *to, size_t size)
 {
 	if (!list->regular && list->wait != NULL && !list->wait(list->wait_user, list->fd)) {
-		list->failed = BM_E_STOPPED;
+		list->interrupted = true;
 		return 0;
 	}
 	for (;;) {
@@ -312,21 +314,25 @@ static struct bm_span take_piece(struct bm_recipients *list, bool *complete)
 static bool next_octet_line(struct bm_recipients *list, struct bm_record *record)
 {
 	bool complete = false;
-	bool gathering = false;
 
-	list->line = (struct gathered){.data = list->line.data};
+	if (!list->gathering)
+		list->line = (struct gathered){.data = list->line.data};
 	while (!complete) {
 		if (list->rest.size == 0 && !fill(list))
 			break;
 		struct bm_span piece = take_piece(list, &complete);
-		if (complete && !gathering) {
+		if (complete && !list->gathering) {
 			piece = bm_span_trim(piece);
 			give(record, piece.data, piece.size);
 			return true;
 		}
 		gather(&list->line, piece);
-		gathering = true;
+		list->gathering = true;
 	}
+	if (list->interrupted)
+		return false;
+	bool gathering = list->gathering;
+	list->gathering = false;
 	/* What is cut off may be somebody else's address. */
 	if (!complete && list->failed == BM_OK && list->regular && list->consumed < list->size)
 		note_failure(list, 0);
@@ -365,11 +371,21 @@ static bool next_line(struct bm_recipients *list, struct bm_record *record)
 	return by_octets ? next_octet_line(list, record) : next_given_line(list, record);
 }
 
+static enum bm_code interrupt(struct bm_recipients *list, struct bm_record *record, struct bm_error *err)
+{
+	list->interrupted = false;
+	*record = (struct bm_record){.seq = list->records};
+	return bm_error_set(err, BM_E_STOPPED, "", "the wait for the list was ended");
+}
+
 enum bm_code bm_recipients_next(struct bm_recipients *list, struct bm_record *record, struct bm_error *err)
 {
 	*record = (struct bm_record){.seq = list->records};
 	while (!list->ended) {
-		list->ended = !next_line(list, record);
+		bool given = next_line(list, record);
+		if (list->interrupted)
+			return interrupt(list, record, err);
+		list->ended = !given;
 		if (list->ended || record->size == 0)
 			continue;
 		record->seq = ++list->records;
@@ -378,8 +394,6 @@ enum bm_code bm_recipients_next(struct bm_recipients *list, struct bm_record *re
 	*record = (struct bm_record){.seq = list->records};
 	if (list->failed == BM_OK)
 		return BM_OK;
-	if (list->failed == BM_E_STOPPED)
-		return bm_error_set(err, BM_E_STOPPED, "", "stopped");
 	if (list->failed_errno == 0)
 		return bm_error_set(err, list->failed, "MB704", "the list became shorter while it was read, behind record %llu",
 			(unsigned long long)list->records);

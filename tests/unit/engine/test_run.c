@@ -17,7 +17,9 @@ struct world {
 	const char *const *records;
 	size_t record_count;
 	size_t next;
-	bool endless; /* the list cannot be read to its end without waiting */
+	size_t silences;
+	enum bm_smtp_command decided_by; /* whose reply refuses */
+	bool endless;                    /* the list cannot be read to its end without waiting */
 	struct bm_policy policies[SERVERS];
 	struct bm_server_options options[SERVERS];
 	bool up[SERVERS];
@@ -76,14 +78,23 @@ static unsigned stops(void *user)
 	return ((struct world *)user)->stops;
 }
 
-static enum bm_code next_record(void *user, struct bm_record *record, struct bm_error *err)
+/* A NULL in the list is a silence: it lasts until the caller has no more patience. */
+static enum bm_code next_record(void *user, struct bm_record *record, uint64_t until_ms, struct bm_error *err)
 {
 	struct world *world = user;
 	(void)err;
 	*record = (struct bm_record){0};
 	if (world->next == world->record_count)
 		return BM_OK;
-	record->text = world->records[world->next++];
+	if (world->records[world->next + world->silences] == NULL) {
+		world->silences++;
+		world->record_count--;
+		assert_true(until_ms != UINT64_MAX);
+		tell(world, "silence:%llu ", (unsigned long long)(until_ms - world->now_ms));
+		world->now_ms = until_ms;
+		return BM_E_TIMEOUT;
+	}
+	record->text = world->records[world->silences + world->next++];
 	record->size = strlen(record->text);
 	record->seq = world->next;
 	return BM_OK;
@@ -167,6 +178,7 @@ static enum bm_code transact(void *user, size_t index, const struct bm_smtp_tran
 			event.disposition = world->fate(world, index, name, world->transactions, &code, &end);
 		event.reply.code = code;
 		event.answered = code != 0;
+		event.command = world->decided_by;
 		event.reply.raw = bm_span_of("250 told\r\n");
 		event.reply.lines = 1;
 		count_error(world, index, code);
@@ -426,6 +438,18 @@ static void a_deferred_recipient_is_tried_again_after_a_while(void **state)
 	assert_string_equal(world.story, "connect0 send0(a@x.org) send0(b@x.org) sleep:30000 send0(a@x.org) quit0 ");
 	assert_int_equal(world.outcomes[1], BM_OUTCOME_ACCEPTED);
 	assert_int_equal(world.attempts[1], 2);
+}
+
+static void a_silent_list_holds_nobody_back(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", NULL, NULL, "c@x.org"};
+	struct world world;
+	make_world(&world, list, 5);
+	world.fate = temporary_at_first;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_string_equal(world.story, "connect0 silence:1000 send0(a@x.org,b@x.org) silence:30000 "
+									 "send0(a@x.org,c@x.org) quit0 ");
 }
 
 static enum bm_smtp_disposition temporary_for_ever(
@@ -697,9 +721,23 @@ static void a_relay_fault_burns_nobody(void **state)
 	struct world world;
 	make_world(&world, list, 2);
 	world.fate = wants_authentication;
+	world.decided_by = BM_SMTP_MAIL;
 	assert_int_equal(run(&world, true, 2), BM_OK);
 	assert_string_equal(world.story, "connect0 send0(a@x.org,b@x.org) quit0 connect1 send1(a@x.org,b@x.org) quit1 ");
 	assert_true(world.policies[0].worthless);
+}
+
+static void the_same_code_to_a_recipient_is_about_the_recipient(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org"};
+	struct world world;
+	make_world(&world, list, 1);
+	world.fate = wants_authentication;
+	world.decided_by = BM_SMTP_RCPT;
+	assert_int_equal(run(&world, true, 1), BM_OK);
+	assert_int_equal(world.outcomes[1], BM_OUTCOME_REFUSED);
+	assert_false(world.policies[0].worthless);
 }
 
 /* manual: max_errors_per_connection */
@@ -924,6 +962,7 @@ int main(void)
 		cmocka_unit_test(all_servers_unreachable_is_the_end),
 		cmocka_unit_test(a_dead_server_costs_the_others_nothing),
 		cmocka_unit_test(a_deferred_recipient_is_tried_again_after_a_while),
+		cmocka_unit_test(a_silent_list_holds_nobody_back),
 		cmocka_unit_test(tries_are_used_up_with_doubling_waits),
 		cmocka_unit_test(the_rest_of_a_crowded_envelope_follows_at_once),
 		cmocka_unit_test(what_a_dying_server_did_not_take_goes_to_the_next),
@@ -935,6 +974,7 @@ int main(void)
 		cmocka_unit_test(a_refused_recipient_does_not_count),
 		cmocka_unit_test(a_refusal_in_the_last_envelope_does_not_count_either),
 		cmocka_unit_test(a_relay_fault_burns_nobody),
+		cmocka_unit_test(the_same_code_to_a_recipient_is_about_the_recipient),
 		cmocka_unit_test(a_connection_with_many_errors_is_retired),
 		cmocka_unit_test(stopped_campaigns_account_for_the_rest),
 		cmocka_unit_test(an_endless_list_is_not_read_on_after_a_stop),
