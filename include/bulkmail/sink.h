@@ -40,7 +40,7 @@ struct bm_sink_counters {
 	uint64_t connections;
 	uint64_t transactions; /* contents accepted with 250 */
 	uint64_t recipients;   /* of those transactions */
-	uint64_t bytes;        /* of content */
+	uint64_t bytes;        /* of content; with discard as it came over the wire, stuffing included */
 	uint64_t violations;   /* of the protocol by the client */
 };
 

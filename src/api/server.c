@@ -160,6 +160,8 @@ void bm_server_free(struct bm_server *server)
 
 static enum bm_code find(const struct bm_attribute_info **info, const char *name, struct bm_error *err)
 {
+	if (name == NULL)
+		return bm_error_set(err, BM_E_USAGE, "MBO004", "the attribute has no name");
 	*info = bm_attribute_find(BM_OWNER_SERVER, name);
 	if (*info != NULL)
 		return BM_OK;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "store/attribute.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +50,7 @@ static const struct bm_conf_value *value_for(const struct sources *sources, cons
 	return master;
 }
 
-/* tls_pin takes several values; for a server they are one list, joined by blanks. */
+/* dummy_file is a DummyServer's alone. */
 static bool is_server_attribute(const struct bm_attribute_info *info, const struct sources *sources)
 {
 	if (info->owner != BM_OWNER_SERVER || info->offset == BM_ATTRIBUTE_NO_FIELD)
@@ -111,6 +112,24 @@ static enum bm_code add(struct bm_servers *servers, const struct sources *source
 	return code;
 }
 
+/* Legal, and rarely meant: the manual warns of it. */
+static void warn_of_few_values(const struct sources *sources, size_t servers)
+{
+	struct bm_conf_options options = bm_conf_options_of(sources->file);
+	const struct bm_attribute_info *info = bm_attribute_at(0);
+
+	for (size_t i = 0; info != NULL; info = bm_attribute_at(++i)) {
+		size_t count = count_in(sources->file, sources, info->name);
+		char text[BM_ERROR_TEXT_MAX];
+		if (!is_server_attribute(info, sources) || count == 0 || count >= servers)
+			continue;
+		const struct bm_conf_value *value = bm_conf_get(sources->file, sources->class_name, info->name, count - 1);
+		snprintf(text, sizeof text, "%s:%zu: %s has %zu value%s for %zu servers; the others take the default",
+			value->file, value->line, info->name, count, count == 1 ? "" : "s", servers);
+		options.warn(options.warn_user, text);
+	}
+}
+
 static enum bm_code add_from_conf(struct bm_servers *servers, const struct sources *sources, struct bm_error *err)
 {
 	const struct bm_conf *conf = sources->file != NULL ? sources->file : sources->master;
@@ -119,6 +138,8 @@ static enum bm_code add_from_conf(struct bm_servers *servers, const struct sourc
 	enum bm_code code = check_counts(sources->file, sources, count, err);
 	if (code == BM_OK)
 		code = check_counts(sources->master, sources, count, err);
+	if (code == BM_OK && sources->file != NULL && bm_conf_options_of(sources->file).warn != NULL)
+		warn_of_few_values(sources, count);
 	for (size_t i = 0; code == BM_OK && i < count; i++)
 		code = add(servers, sources, i, NULL, err);
 	return code;

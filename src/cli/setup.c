@@ -135,6 +135,15 @@ static const char *class_of(const struct setup *setup)
 	return name != NULL && strstr(name, "DummyServer") != NULL ? BM_PACKAGE_DUMMY : BM_PACKAGE_SERVER;
 }
 
+/* A dummy connects to nothing: a relay named beside it would get nothing, without a word. */
+static int check_class(const struct setup *setup, const struct send_options *options)
+{
+	if (options->server_count == 0 || strcmp(class_of(setup), BM_PACKAGE_DUMMY) != 0)
+		return 0;
+	cli_complain("--server and server_class = DummyServer exclude each other: a DummyServer connects to nothing");
+	return EX_USAGE;
+}
+
 static int create_servers(struct setup *setup, const struct bm_attribute_set *sets, size_t count)
 {
 	struct bm_error err = BM_ERROR_INIT;
@@ -355,6 +364,8 @@ int setup_init(struct setup *setup, const struct send_options *options)
 		status = make_message(setup, options);
 	if (status == 0)
 		status = open_list(setup, options);
+	if (status == 0)
+		status = check_class(setup, options);
 	if (status == 0)
 		status = make_servers(setup, options);
 	if (status == 0 && !options->dry_run)

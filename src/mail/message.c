@@ -610,12 +610,18 @@ static enum bm_code compile(struct bm_message *message, const struct bm_draft *d
 	return code;
 }
 
-static enum bm_code check_usage(struct bm_message **out, const struct bm_message_options *options, struct bm_error *err)
+/* A caller of another version has a struct of another size: what it does not know keeps its default. */
+static struct bm_message_options known_options(const struct bm_message_options *options)
 {
-	if (out != NULL)
-		*out = NULL;
-	if (out == NULL || options == NULL || options->size != sizeof *options)
-		return bm_error_set(err, BM_E_USAGE, "", "the options of the message are not of this version");
+	struct bm_message_options known = BM_MESSAGE_OPTIONS_INIT;
+
+	memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
+	known.size = sizeof known;
+	return known;
+}
+
+static enum bm_code check_options(const struct bm_message_options *options, struct bm_error *err)
+{
 	if ((options->content == NULL && options->content_size > 0) ||
 		(options->headers == NULL && options->header_count > 0))
 		return bm_error_set(err, BM_E_USAGE, "", "a size without content");
@@ -636,7 +642,12 @@ static enum bm_code build(
 
 enum bm_code bm_message_new(struct bm_message **out, const struct bm_message_options *options, struct bm_error *err)
 {
-	enum bm_code code = check_usage(out, options, err);
+	if (out != NULL)
+		*out = NULL;
+	if (out == NULL || options == NULL || options->size == 0)
+		return bm_error_set(err, BM_E_USAGE, "", "struct bm_message_options was not set up by BM_MESSAGE_OPTIONS_INIT");
+	struct bm_message_options known = known_options(options);
+	enum bm_code code = check_options(&known, err);
 	if (code != BM_OK)
 		return code;
 	struct bm_message *message = calloc(1, sizeof *message);
@@ -646,7 +657,7 @@ enum bm_code bm_message_new(struct bm_message **out, const struct bm_message_opt
 		goto done;
 	}
 	bm_buf_init(&message->wire, WIRE_MAX);
-	code = build(message, draft, options, err);
+	code = build(message, draft, &known, err);
 	if (code == BM_OK) {
 		*out = message;
 		message = NULL;

@@ -156,6 +156,9 @@ static size_t skip_text(struct bm_sink_discard *discard, const unsigned char *p,
 	return size;
 }
 
+/* The lone dot and its CR LF, which are no content. */
+#define TERMINATOR_SIZE 3
+
 static size_t take_content(
 	struct bm_sink_discard *discard, struct bm_sink_shared *shared, const unsigned char *p, size_t size)
 {
@@ -164,8 +167,10 @@ static size_t take_content(
 	if (used < size && discard->matched == 0)
 		used += skip_text(discard, p + used, size - used);
 	shared->counters.bytes += used;
-	if (discard->matched == 5)
+	if (discard->matched == 5) {
+		shared->counters.bytes -= TERMINATOR_SIZE;
 		finish(discard, shared);
+	}
 	return used;
 }
 

@@ -51,13 +51,18 @@ static enum bm_code set_up(struct bm_sink *sink, const struct bm_sink_options *o
 enum bm_code bm_sink_new(struct bm_sink **out, const struct bm_sink_options *options, struct bm_error *err)
 {
 	*out = NULL;
-	if (options->size != sizeof *options || options->host == NULL)
+	if (options->size == 0)
 		return bm_error_set(err, BM_E_USAGE, "", "struct bm_sink_options was not set up by BM_SINK_OPTIONS_INIT");
+	/* A caller of another version has a struct of another size: what it does not know keeps its default. */
+	struct bm_sink_options known = BM_SINK_OPTIONS_INIT;
+	memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
+	if (known.host == NULL)
+		return bm_error_set(err, BM_E_USAGE, "", "the sink needs a host to listen on");
 	struct bm_sink *sink = calloc(1, sizeof *sink);
 	if (sink == NULL)
 		return bm_error_nomem(err);
 	bm_sink_loop_init(&sink->loop, &sink->shared);
-	enum bm_code code = set_up(sink, options, err);
+	enum bm_code code = set_up(sink, &known, err);
 	if (code != BM_OK) {
 		bm_sink_free(sink);
 		return code;

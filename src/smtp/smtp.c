@@ -14,6 +14,15 @@ static bool is_text(struct bm_span text)
 	return text.size > 0 && text.size + EXTRA_MAX <= BM_MACHINE_COMMAND_MAX && !bm_span_has_control(text);
 }
 
+static bool is_domain(struct bm_span text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] <= ' ' || text.data[i] > '~')
+			return false;
+	}
+	return is_text(text);
+}
+
 static void init(struct bm_smtp *smtp, const struct bm_smtp_options *options, uint64_t now_ms)
 {
 	smtp->timeout_ms = options->timeout_ms;
@@ -32,8 +41,8 @@ enum bm_code bm_smtp_new(
 	struct bm_smtp **out, const struct bm_smtp_options *options, uint64_t now_ms, struct bm_error *err)
 {
 	*out = NULL;
-	if (options->domain == NULL || !is_text(bm_span_of(options->domain)))
-		return bm_error_set(err, BM_E_USAGE, "", "no domain that can be said in EHLO");
+	if (options->domain == NULL || !is_domain(bm_span_of(options->domain)))
+		return bm_error_set(err, BM_E_USAGE, "", "the Domain cannot be said in EHLO: it must be a name in ASCII");
 	struct bm_smtp *smtp = calloc(1, sizeof *smtp);
 	if (smtp == NULL)
 		return bm_error_nomem(err);

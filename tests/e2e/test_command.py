@@ -145,6 +145,15 @@ def test_the_list_is_not_overwritten(which, tmp_path, sink_of):  # noqa: F811
     assert path.read_text().split() == TWO
 
 
+def test_a_relay_beside_a_dummy_is_refused(tmp_path, sink_of):  # noqa: F811
+    conf = tmp_path / "dummy.conf"
+    conf.write_text(
+        "define package Mail::Bulkmail\nserver_class = Mail::Bulkmail::DummyServer\n"
+        f"define package Mail::Bulkmail::DummyServer\ndummy_file = {tmp_path / 'dummy'}\n"
+    )
+    nothing_sent(tmp_path, sink_of(), USAGE, "exclude each other", **{"--conf": conf})
+
+
 @pytest.mark.parametrize("name", ["LIST", "banned", "BAD", "GOOD", "ERRFILE", "Message", "conf"])
 def test_no_file_of_the_campaign_is_overwritten(name, tmp_path, sink_of):  # noqa: F811
     path = tmp_path / "precious"

@@ -206,6 +206,34 @@ static void servers_left_over_take_the_default(void **state)
 	end(&made);
 }
 
+static void count_few_values(void *user, const char *text)
+{
+	unsigned *warnings = user;
+	if (strstr(text, "servers.conf:") != NULL && strstr(text, "Port has 1 value for 3 servers") != NULL)
+		(*warnings)++;
+}
+
+/* manual: create-fewer-values */
+static void fewer_values_than_servers_are_warned_of(void **state)
+{
+	(void)state;
+	struct made made;
+	char servers[512];
+	unsigned warnings = 0;
+	struct bm_conf_options options = BM_CONF_OPTIONS_INIT;
+	begin(&made);
+	bm_conf_free(made.conf);
+	options.warn = count_few_values;
+	options.warn_user = &warnings;
+	assert_int_equal(bm_conf_new(&made.conf, &options, &made.err), BM_OK);
+	snprintf(servers, sizeof servers, "%sPort @= 2501\n", three_hosts);
+	read_master_naming(&made, "", servers);
+	create(&made, BM_PACKAGE_SERVER, NULL);
+	assert_created(&made, 3);
+	assert_int_equal(warnings, 1);
+	end(&made);
+}
+
 /* manual: create-more-values, MBO002 */
 static void more_values_than_servers_are_refused(void **state)
 {
@@ -465,6 +493,7 @@ int main(void)
 		cmocka_unit_test(sets_make_servers),
 		cmocka_unit_test(file_and_sets_combine),
 		cmocka_unit_test(servers_left_over_take_the_default),
+		cmocka_unit_test(fewer_values_than_servers_are_warned_of),
 		cmocka_unit_test(more_values_than_servers_are_refused),
 		cmocka_unit_test(more_values_in_the_master_conf_are_refused_too),
 		cmocka_unit_test(the_master_conf_may_name_the_servers),
