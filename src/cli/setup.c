@@ -154,23 +154,28 @@ static int create_servers(struct setup *setup, const struct bm_attribute_set *se
 	return strcmp(err.id, "MBO004") == 0 ? (cli_complain_error(&err), EX_USAGE) : fail(&err);
 }
 
-static int make_servers(struct setup *setup, const struct send_options *options)
+static int fill_servers(
+	struct setup *setup, const struct send_options *options, struct given_server *given, struct bm_attribute_set *sets)
 {
 	char domain[HOST_SIZE] = "";
 	int status = 0;
 
-	struct given_server *given = calloc(options->server_count + 1, sizeof *given);
-	struct bm_attribute_set *sets = calloc(options->server_count + 1, sizeof *sets);
-	if (given == NULL || sets == NULL)
-		status = cli_no_memory();
-	if (status == 0 && options->server_count > 0)
+	if (options->server_count > 0)
 		cli_full_name(domain, sizeof domain);
 	for (size_t i = 0; status == 0 && i < options->server_count; i++) {
 		status = fill_server(&given[i], setup, options->servers[i], domain);
 		sets[i] = given[i].set;
 	}
-	if (status == 0)
-		status = create_servers(setup, sets, options->server_count);
+	return status == 0 ? create_servers(setup, sets, options->server_count) : status;
+}
+
+static int make_servers(struct setup *setup, const struct send_options *options)
+{
+	struct given_server *given = calloc(options->server_count + 1, sizeof *given);
+	struct bm_attribute_set *sets = calloc(options->server_count + 1, sizeof *sets);
+	bool whole = given != NULL && sets != NULL;
+	int status = whole ? fill_servers(setup, options, given, sets) : cli_no_memory();
+
 	free(given);
 	free(sets);
 	return status;

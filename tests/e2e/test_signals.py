@@ -75,8 +75,9 @@ def taken(process):
 def test_the_running_envelope_finishes(number, tmp_path, sink_of):  # noqa: F811
     # The reply to the second DATA is late: the signal comes while that envelope runs.
     sink = sink_of({"on": "DATA", "nth": 2, "delay_ms": 700})
-    with Running(tmp_path, [sink]) as campaign:
-        recorded(sink, 1)
+    talk = tmp_path / "talk"
+    with Running(tmp_path, [sink], "--set", f"CONVERSATION={talk}") as campaign:
+        wait_until(lambda: talk.exists() and talk.read_text().count("> DATA") == 2, 20, "the second DATA")
         campaign.signal(number)
         kinds = campaign.end()
     assert [kinds[line] for line in LINES] == ["accepted"] * 4 + ["unsent"] * 2
