@@ -30,7 +30,7 @@ def prepare(folder, port):
     (folder / "body").write_text("Hello.\n.\n")
     (folder / "banned").write_text("ban@y.example.org\nevil.example\n")
     (folder / "conf").write_text(
-        "define package Mail::Bulkmail\nFrom = n@me.example\nTo = l@me.example\nbanned = banned\nGOOD = good\n"
+        "define package Mail::Bulkmail\nFrom = n@me.example\nTo = l@me.example\nbanned = banned\nGOOD = good\nretry_delay = 0\n"
         f"define package Mail::Bulkmail::Server\nSmtp = 127.0.0.1\nPort = {port}\nDomain = me.example\nTries = 1\n"
     )
 
