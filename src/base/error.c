@@ -87,43 +87,44 @@ static void tidy(char *text)
 	}
 }
 
-static void set(struct bm_error *err, enum bm_code code, const char *id)
+/* The arguments may point into err itself: the text is made aside. */
+static void fill(struct bm_error *err, enum bm_code code, const char *id, const char *fmt, va_list args)
 {
+	char text[BM_ERROR_TEXT_MAX];
+
+	vsnprintf(text, sizeof text, fmt, args);
 	*err = (struct bm_error){.code = code};
 	snprintf(err->id, sizeof err->id, "%s", id);
+	memcpy(err->text, text, sizeof text);
+	tidy(err->text);
 }
 
 enum bm_code bm_error_set(struct bm_error *err, enum bm_code code, const char *id, const char *fmt, ...)
 {
+	va_list args;
+
 	if (err == NULL)
 		return code;
-	char text[BM_ERROR_TEXT_MAX];
-	va_list args;
 	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
+	fill(err, code, id, fmt, args);
 	va_end(args);
-	set(err, code, id);
-	memcpy(err->text, text, sizeof text);
-	tidy(err->text);
 	return code;
 }
 
 enum bm_code bm_error_set_errno(
 	struct bm_error *err, enum bm_code code, const char *id, int system_errno, const char *fmt, ...)
 {
+	char reason[128];
+	va_list args;
+
 	if (err == NULL)
 		return code;
-	char text[BM_ERROR_TEXT_MAX];
-	va_list args;
 	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
+	fill(err, code, id, fmt, args);
 	va_end(args);
-	set(err, code, id);
 	err->system_errno = system_errno;
-	size_t length = strlen(text);
-	memcpy(err->text, text, length + 1);
-	snprintf(err->text + length, sizeof err->text - length, ": %s", strerror(system_errno));
-	tidy(err->text);
+	size_t length = strlen(err->text);
+	snprintf(err->text + length, sizeof err->text - length, ": %s", strerror_r(system_errno, reason, sizeof reason));
 	return code;
 }
 
