@@ -44,7 +44,7 @@ struct bm_run_options {
 };
 
 struct bm_run_server {
-	uint64_t transactions; /* that got an answer to their end of data */
+	uint64_t transactions; /* accepted for one recipient or more */
 	uint64_t messages;     /* recipients accepted */
 	uint64_t not_before_ms;
 	size_t envelope_max; /* what it took before it hung up on a larger envelope; 0: not known */
