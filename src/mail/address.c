@@ -19,6 +19,14 @@ struct cursor {
 	const char *reason;
 };
 
+/* An empty text may lie nowhere. */
+static struct cursor cursor_over(struct bm_span text)
+{
+	const unsigned char *at = text.size == 0 ? (const unsigned char *)"" : text.data;
+	struct cursor cur = {.at = at, .end = at + text.size};
+	return cur;
+}
+
 /* What stands before an "@", "<" or ":": words of a display name, or one local part. */
 struct phrase {
 	struct bm_span text;  /* from the first word to the end of the last */
@@ -324,7 +332,7 @@ enum bm_code bm_address_parse(struct bm_address *out, struct bm_span text, const
 	const char *why = check_octets(text);
 	if (why != NULL)
 		return refuse(out, reason, why);
-	struct cursor cur = {.at = text.data, .end = text.data + text.size};
+	struct cursor cur = cursor_over(text);
 	if (!parse_mailbox(&cur, out))
 		return refuse(out, reason, cur.reason);
 	out->mailbox[out->size] = '\0';
@@ -413,7 +421,7 @@ static bool take_member(struct cursor *cur, struct bm_span *member)
 
 struct bm_span bm_address_first(struct bm_span list)
 {
-	struct cursor cur = {.at = list.data, .end = list.data + list.size};
+	struct cursor cur = cursor_over(list);
 	struct bm_span member = {NULL, 0};
 
 	return take_member(&cur, &member) ? member : list;
@@ -470,7 +478,7 @@ enum bm_code bm_address_check_header(struct bm_span text, const char **reason)
 	const char *why = check_octets(text);
 	if (why != NULL)
 		return refuse(NULL, reason, why);
-	struct cursor cur = {.at = text.data, .end = text.data + text.size};
+	struct cursor cur = cursor_over(text);
 	if (!at_group(&cur, &name))
 		return bm_address_parse(&address, text, reason);
 	return parse_group(&cur) ? BM_OK : refuse(NULL, reason, cur.reason);
@@ -498,7 +506,7 @@ size_t bm_address_key(const struct bm_address *address, bool with_case, unsigned
 /* The words of a display name without quotes and comments, one blank between them. */
 static enum bm_code append_plain(struct bm_buf *out, struct bm_span display)
 {
-	struct cursor cur = {.at = display.data, .end = display.data + display.size};
+	struct cursor cur = cursor_over(display);
 	struct bm_span word = {NULL, 0};
 	enum bm_code code = BM_OK;
 
@@ -573,7 +581,7 @@ enum bm_code bm_address_append_group(struct bm_buf *out, struct bm_span text, si
 	struct phrase name;
 
 	text = trim_blanks(text);
-	struct cursor cur = {.at = text.data, .end = text.data + text.size};
+	struct cursor cur = cursor_over(text);
 	if (!at_group(&cur, &name))
 		return BM_E_ADDRESS;
 	struct bm_span members = bm_span_make(cur.at, (size_t)(cur.end - cur.at));

@@ -395,6 +395,7 @@ static void takes_the_first_of_a_list(void **state)
 		bm_span_equal(bm_address_first(bm_span_of("\"a, b\" <c@x.org>, d@x.org")), bm_span_of("\"a, b\" <c@x.org>")));
 	assert_true(bm_span_equal(bm_address_first(bm_span_of("u@x.org (a, b)")), bm_span_of("u@x.org (a, b)")));
 	assert_true(bm_span_equal(bm_address_first(bm_span_of("(open, b")), bm_span_of("(open, b")));
+	assert_int_equal(bm_address_first(bm_span_make(NULL, 0)).size, 0);
 }
 
 static double seconds_for(const char *unit, size_t count, const char *tail)
