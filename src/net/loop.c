@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "net/clock.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -168,6 +170,18 @@ static enum bm_code init_waker(struct bm_loop *loop, struct bm_error *err)
 	return failed == 0 ? BM_OK : bm_error_set_errno(err, BM_E_IO, "", -failed, "no loop to wait in");
 }
 
+/* libuv's first loop of a process aborts it when there is no pipe to be had. */
+static int probe_pipe(void)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return -errno;
+	close(fds[0]);
+	close(fds[1]);
+	return 0;
+}
+
 enum bm_code bm_loop_new(struct bm_loop **out, struct bm_waker *waker, struct bm_error *err)
 {
 	*out = NULL;
@@ -178,7 +192,9 @@ enum bm_code bm_loop_new(struct bm_loop **out, struct bm_waker *waker, struct bm
 	loop->watch_fd = -1;
 	loop->watched = -1;
 	loop->scan_ms = UINT64_MAX;
-	int failed = uv_loop_init(&loop->uv);
+	int failed = probe_pipe();
+	if (failed == 0)
+		failed = uv_loop_init(&loop->uv);
 	if (failed != 0) {
 		free(loop);
 		return bm_error_set_errno(err, BM_E_IO, "", -failed, "no loop to wait in");

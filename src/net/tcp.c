@@ -44,13 +44,14 @@ static enum bm_code wait_for(
 enum bm_code bm_stream_open_tcp(struct bm_stream **out, const struct bm_tcp_options *options, struct bm_error *err)
 {
 	struct wait wait = {.err = BM_ERROR_INIT};
+	struct bm_error why = BM_ERROR_INIT;
 	struct bm_loop *loop = NULL;
 
 	*out = NULL;
-	enum bm_code code = bm_loop_new(&loop, options->waker, err);
-	if (code != BM_OK)
-		return code;
-	code = wait_for(&wait, loop, options, err);
+	if (bm_loop_new(&loop, options->waker, &why) != BM_OK)
+		return bm_error_set_errno(
+			err, BM_E_CONNECT, "MBS002", why.system_errno, "%s:%u: no socket", options->host, options->port);
+	enum bm_code code = wait_for(&wait, loop, options, err);
 	bm_loop_free(loop);
 	*out = wait.stream;
 	return code;
