@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/time.h>
 
 #define TRIES 2
@@ -190,14 +191,24 @@ static bool take_literal(struct bm_lookup *lookup, const char *host, const char 
 	struct addrinfo hints = {
 		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
 	struct addrinfo *found = NULL;
+	struct bm_address *address = &lookup->addresses[lookup->count];
 
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return false;
-	memcpy(&lookup->addresses[0].place, found->ai_addr, found->ai_addrlen);
-	lookup->addresses[0].size = found->ai_addrlen;
-	lookup->count = 1;
+	memcpy(&address->place, found->ai_addr, found->ai_addrlen);
+	address->size = found->ai_addrlen;
+	lookup->count++;
 	freeaddrinfo(found);
 	return true;
+}
+
+/* Both loopback addresses, whatever /etc/hosts says (RFC 6761, 6.3). */
+static bool take_localhost(struct bm_lookup *lookup, const char *host, const char *port)
+{
+	if (strcasecmp(host, "localhost") != 0 && strcasecmp(host, "localhost.") != 0)
+		return false;
+	bool six = take_literal(lookup, "::1", port);
+	return take_literal(lookup, "127.0.0.1", port) || six;
 }
 
 /* What cannot be a host's name is not asked for. */
@@ -213,10 +224,8 @@ static bool is_name(const char *host)
 
 static int make_channel(struct bm_lookup *lookup, const struct bm_resolver *resolver)
 {
-	struct ares_options options = {
-		.tries = TRIES, .sock_state_cb = on_socket_state, .sock_state_cb_data = lookup, .flags = ARES_FLAG_STAYOPEN};
+	struct ares_options options = {.tries = TRIES, .sock_state_cb = on_socket_state, .sock_state_cb_data = lookup};
 	int mask = ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
-
 	if (resolver != NULL) {
 		options.tries = resolver->tries;
 		options.timeout = resolver->timeout_ms;
@@ -260,7 +269,7 @@ enum bm_code bm_lookup_start(struct bm_lookup **out, struct bm_loop *loop, const
 	uv_timer_init(bm_loop_uv(loop), &lookup->timer);
 	lookup->timer.data = lookup;
 	snprintf(service, sizeof service, "%u", (unsigned)port);
-	lookup->done = take_literal(lookup, host, service);
+	lookup->done = take_literal(lookup, host, service) || take_localhost(lookup, host, service);
 	if (!lookup->done && !is_name(host)) {
 		lookup->done = true;
 		lookup->why = "it is no name of a host";
