@@ -31,7 +31,9 @@ struct bm_smtp;
 
 enum bm_smtp_pipelining {
 	BM_SMTP_PIPELINING_OFF,      /* one command at a time */
-	BM_SMTP_PIPELINING_ENVELOPE, /* RSET?, MAIL, RCPT…, DATA as one group when the server offers PIPELINING */
+	BM_SMTP_PIPELINING_ENVELOPE, /* MAIL, RCPT…, DATA as one group, when the server offers PIPELINING */
+	BM_SMTP_PIPELINING_MESSAGE,  /* the next envelope also rides behind the end of data: one round trip a message */
+	BM_SMTP_PIPELINING_STREAM,   /* with CHUNKING: RSET, MAIL, RCPT…, BDAT n LAST back to back over many messages */
 };
 
 /*
@@ -85,6 +87,10 @@ struct bm_smtp_transaction {
 	size_t content_count;
 	uint64_t size_bytes; /* for SIZE: without stuffing and terminator */
 	bool eight_bit;      /* BODY=8BITMIME */
+	const struct bm_span *plain; /* the content without dot-stuffing, for BDAT; NULL: content serves for both */
+	size_t plain_count;
+	size_t window;       /* RCPTs unanswered at most; 0: as many as fit */
+	size_t refusals_max; /* after so many refused RCPTs no more are said; 0: never */
 };
 
 /* What became of one recipient within one transaction. */
@@ -133,6 +139,7 @@ struct bm_smtp_event {
 	bool answered;                        /* RECIPIENT: a reply about it (or its transaction) was read */
 	enum bm_smtp_end end;                 /* CLOSED */
 	bool unsent;                          /* CLOSED: part of what was said last had not left yet */
+	bool stumbled; /* TRANSACTION, CLOSED: the server does not bear how far we pipeline */
 	const char *reason; /* CLOSED: one line for people; RECIPIENT: why, when no reply decided, else NULL */
 };
 
@@ -199,6 +206,7 @@ struct bm_smtp_capabilities {
 	bool starttls;
 	bool smtputf8;
 	bool dsn;
+	uint64_t mail_max, rcpt_max, rcpt_domain_max; /* RFC 9422; 0: none stated */
 };
 
 /* Owned by the machine; all false before READY and after CLOSED. */
