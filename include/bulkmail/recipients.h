@@ -29,12 +29,20 @@ struct bm_recipients;
  */
 typedef bool bm_recipients_fn(void *user, const char **line, size_t *size);
 
+struct bm_text {
+	const char *data;
+	size_t size;
+};
+
 /* One record. text is valid until the next call. */
 struct bm_record {
 	uint64_t seq;     /* 1-based count of the list's records */
 	const char *text; /* the line, trimmed; any octets, size counts */
 	size_t size;
-	bool too_long; /* text holds the first BM_RECORD_SIZE_MAX octets only */
+	bool too_long;                /* text holds the first BM_RECORD_SIZE_MAX octets only */
+	const char *fault;            /* why the row is no record: it is `invalid`; NULL: none */
+	const struct bm_text *values; /* of a list with columns: one for each, valid as text is; data NULL: absent */
+	size_t value_count;
 };
 
 /* MB702 (BM_E_MISSING, BM_E_IO) when it cannot be opened. The caller frees *out. */

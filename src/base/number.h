@@ -11,4 +11,12 @@
 /* True and *out set when all of text is digits and the number fits. */
 bool bm_number_parse(struct bm_span text, uint64_t *out);
 
+/*
+ * A rate: "100/s", "6000/m", "3600/h"; a number alone is a second's. True and *count in each *period_us set; count is
+ * 1 to BM_RATE_MAX.
+ */
+bool bm_rate_parse(struct bm_span text, uint64_t *count, uint64_t *period_us);
+
+#define BM_RATE_MAX 1000000000
+
 #endif

@@ -83,6 +83,7 @@ struct bm_run_envelope {
 	uint64_t since_ms;       /* when the last recipient joined */
 	uint64_t refunds;        /* recipients that the counters get back */
 	size_t refused;          /* RCPTs */
+	size_t refusals_max;     /* as it was handed over */
 	size_t first_crowded;    /* index of the first for whom there was no room; SIZE_MAX: none */
 	bool accepted;           /* for one recipient or more */
 	bool broken;             /* it ended with its connection, or was not reached */
@@ -132,6 +133,7 @@ struct bm_run_server {
 	struct bm_item_heap waiting; /* deferred by it */
 	struct bm_rate rate;
 	struct bm_odds odds;
+	uint64_t gap_us;               /* between completions, of the connection that was heard last */
 	uint64_t failures;             /* of further connections, while one was open */
 	enum bm_smtp_pipelining level; /* the highest that it is known to bear */
 	bool steps_down;               /* pipelining is auto */
@@ -214,8 +216,7 @@ void bm_run_closed(struct bm_run *run, size_t slot, const struct bm_error *why, 
  * slot is closed; after bm_run_stop the rest of a finite list was read. An error ends the campaign: call
  * bm_run_finish.
  */
-enum bm_code bm_run_advance(
-	struct bm_run *run, uint64_t *next_ms, bool *finished, struct bm_error *err) BM_MUST_CHECK;
+enum bm_code bm_run_advance(struct bm_run *run, uint64_t *next_ms, bool *finished, struct bm_error *err) BM_MUST_CHECK;
 
 /* No new envelope from now on; what runs is finished (bm_run_advance says when). */
 void bm_run_stop(struct bm_run *run);

@@ -87,9 +87,36 @@ static void lay_out(const struct bm_message *message, struct bm_render *render, 
 	render->size_bytes = (uint64_t)message->wire.size - message->stuffed + render->own.size;
 }
 
-enum bm_code bm_message_render(const struct bm_message *message, struct bm_render *render, const struct bm_address *to,
-	uint64_t seq, struct bm_error *err)
+const size_t *bm_message_columns(const struct bm_message *message, size_t *count)
 {
+	(void)message;
+	*count = 0;
+	return NULL;
+}
+
+enum bm_code bm_message_check_values(
+	const struct bm_message *message, const struct bm_span *values, size_t count, const char **reason)
+{
+	(void)message;
+	(void)values;
+	(void)count;
+	(void)reason;
+	return BM_OK;
+}
+
+void bm_message_key(const struct bm_message *message, const struct bm_span *values, size_t count, uint64_t key[2])
+{
+	(void)message;
+	(void)values;
+	(void)count;
+	key[0] = key[1] = 0;
+}
+
+enum bm_code bm_message_render(
+	const struct bm_message *message, struct bm_render *render, const struct bm_copy *copy, struct bm_error *err)
+{
+	const struct bm_address *to = copy->to;
+	uint64_t seq = copy->seq;
 	enum bm_code code = BM_OK;
 
 	bm_buf_clear(&render->own);
@@ -104,6 +131,7 @@ enum bm_code bm_message_render(const struct bm_message *message, struct bm_rende
 	if (code != BM_OK)
 		return bm_error_set(err, code, "", "no room for the headers of a copy");
 	lay_out(message, render, to_size);
+	render->eight_bit = message->eight_bit;
 	return BM_OK;
 }
 

@@ -85,8 +85,8 @@ struct bm_smtp_transaction {
 	size_t recipient_count;           /* at least 1 */
 	const struct bm_span *content;    /* wire form: CR LF only, dot-stuffed, ends in CR LF or is empty */
 	size_t content_count;
-	uint64_t size_bytes; /* for SIZE: without stuffing and terminator */
-	bool eight_bit;      /* BODY=8BITMIME */
+	uint64_t size_bytes;         /* for SIZE: without stuffing and terminator */
+	bool eight_bit;              /* BODY=8BITMIME */
 	const struct bm_span *plain; /* the content without dot-stuffing, for BDAT; NULL: content serves for both */
 	size_t plain_count;
 	size_t window;       /* RCPTs unanswered at most; 0: as many as fit */
@@ -139,7 +139,7 @@ struct bm_smtp_event {
 	bool answered;                        /* RECIPIENT: a reply about it (or its transaction) was read */
 	enum bm_smtp_end end;                 /* CLOSED */
 	bool unsent;                          /* CLOSED: part of what was said last had not left yet */
-	bool stumbled; /* TRANSACTION, CLOSED: the server does not bear how far we pipeline */
+	bool stumbled;                        /* TRANSACTION, CLOSED: the server does not bear how far we pipeline */
 	const char *reason; /* CLOSED: one line for people; RECIPIENT: why, when no reply decided, else NULL */
 };
 

@@ -28,8 +28,7 @@ struct bm_journal_ops {
 	 */
 	enum bm_code (*retract)(struct bm_journal *journal, uint64_t seq, struct bm_error *err);
 	/* The final outcome. Takes effect with the next commit. */
-	enum bm_code (*settle)(
-		struct bm_journal *journal, uint64_t seq, enum bm_outcome_kind kind, struct bm_error *err);
+	enum bm_code (*settle)(struct bm_journal *journal, uint64_t seq, enum bm_outcome_kind kind, struct bm_error *err);
 	/* All that was told so far is durable when it returns. Once a round, before anything is written to a connection. */
 	enum bm_code (*commit)(struct bm_journal *journal, struct bm_error *err);
 	void (*free)(struct bm_journal *journal);
