@@ -8,15 +8,13 @@ const struct bm_expected *bm_pipeline_head(const struct bm_pipeline *pipeline)
 	return pipeline->count > 0 ? &pipeline->ring[pipeline->head] : NULL;
 }
 
-bool bm_pipeline_push(struct bm_pipeline *pipeline, struct bm_expected expected, uint64_t now_ms)
+void bm_pipeline_push(struct bm_pipeline *pipeline, const struct bm_expected *expected, uint64_t now_ms)
 {
-	if (pipeline->count == BM_PIPELINE_MAX)
-		return false;
+	assert(pipeline->count < BM_PIPELINE_MAX);
 	if (pipeline->count == 0)
 		pipeline->head_since_ms = now_ms;
-	pipeline->ring[(pipeline->head + pipeline->count) % BM_PIPELINE_MAX] = expected;
+	pipeline->ring[(pipeline->head + pipeline->count) % BM_PIPELINE_MAX] = *expected;
 	pipeline->count++;
-	return true;
 }
 
 struct bm_expected bm_pipeline_pop(struct bm_pipeline *pipeline, uint64_t now_ms)

@@ -10,10 +10,13 @@
 
 #define BM_PIPELINE_MAX 1024
 
+struct bm_transaction;
+
 struct bm_expected {
+	uint64_t end;              /* the reply may begin once that many octets were sent … */
+	uint64_t whole;            /* … and, when it is positive, that many: of BDAT, its content too (RFC 3030, 2) */
+	struct bm_transaction *tx; /* whose command it is, NULL: nobody's */
 	enum bm_smtp_command command;
-	size_t recipient; /* of RCPT: its index */
-	uint64_t end;     /* the command is said once that many octets of commands were sent */
 };
 
 struct bm_pipeline {
@@ -26,8 +29,8 @@ struct bm_pipeline {
 /* The oldest, NULL when nothing is expected. */
 const struct bm_expected *bm_pipeline_head(const struct bm_pipeline *pipeline);
 
-/* False when it is full. */
-bool bm_pipeline_push(struct bm_pipeline *pipeline, struct bm_expected expected, uint64_t now_ms);
+/* There must be room: count is less than BM_PIPELINE_MAX. */
+void bm_pipeline_push(struct bm_pipeline *pipeline, const struct bm_expected *expected, uint64_t now_ms);
 
 /* Drops the oldest; the next one's time-out begins. */
 struct bm_expected bm_pipeline_pop(struct bm_pipeline *pipeline, uint64_t now_ms);
