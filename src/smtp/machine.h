@@ -168,7 +168,10 @@ void bm_transactions_deinit(struct bm_transactions *txs);
 /* Those whose events were not all fetched. */
 size_t bm_transactions_held(const struct bm_transactions *txs);
 /* The oldest one is number txs->first. */
-struct bm_transaction *bm_transactions_get(const struct bm_transactions *txs, uint64_t number);
+static inline struct bm_transaction *bm_transactions_get(const struct bm_transactions *txs, uint64_t number)
+{
+	return &txs->slots[number & (txs->capacity - 1)];
+}
 enum bm_code bm_transaction_check(
 	const struct bm_smtp *smtp, const struct bm_smtp_transaction *given, struct bm_error *err) BM_MUST_CHECK;
 enum bm_code bm_transaction_begin(

@@ -8,6 +8,8 @@
 
 #include "smtp/smtp.h"
 
+#include <assert.h>
+
 #define BM_PIPELINE_MAX 1024
 
 struct bm_transaction;
@@ -27,12 +29,30 @@ struct bm_pipeline {
 };
 
 /* The oldest, NULL when nothing is expected. */
-const struct bm_expected *bm_pipeline_head(const struct bm_pipeline *pipeline);
+static inline const struct bm_expected *bm_pipeline_head(const struct bm_pipeline *pipeline)
+{
+	return pipeline->count > 0 ? &pipeline->ring[pipeline->head] : NULL;
+}
 
 /* There must be room: count is less than BM_PIPELINE_MAX. */
-void bm_pipeline_push(struct bm_pipeline *pipeline, const struct bm_expected *expected, uint64_t now_ms);
+static inline void bm_pipeline_push(struct bm_pipeline *pipeline, const struct bm_expected *expected, uint64_t now_ms)
+{
+	assert(pipeline->count < BM_PIPELINE_MAX);
+	if (pipeline->count == 0)
+		pipeline->head_since_ms = now_ms;
+	pipeline->ring[(pipeline->head + pipeline->count) % BM_PIPELINE_MAX] = *expected;
+	pipeline->count++;
+}
 
 /* Drops the oldest; the next one's time-out begins. */
-struct bm_expected bm_pipeline_pop(struct bm_pipeline *pipeline, uint64_t now_ms);
+static inline struct bm_expected bm_pipeline_pop(struct bm_pipeline *pipeline, uint64_t now_ms)
+{
+	assert(pipeline->count > 0);
+	struct bm_expected expected = pipeline->ring[pipeline->head];
+	pipeline->head = (pipeline->head + 1) % BM_PIPELINE_MAX;
+	pipeline->count--;
+	pipeline->head_since_ms = now_ms;
+	return expected;
+}
 
 #endif

@@ -27,19 +27,11 @@ size_t bm_transactions_held(const struct bm_transactions *txs)
 	return (size_t)(txs->next - txs->first);
 }
 
-struct bm_transaction *bm_transactions_get(const struct bm_transactions *txs, uint64_t number)
-{
-	return &txs->slots[number & (txs->capacity - 1)];
-}
-
 /* Without SMTPUTF8 an octet above 0x7f has no business in an envelope (RFC 6531, 3.1). */
 static bool is_sayable(struct bm_span address)
 {
-	for (size_t i = 0; i < address.size; i++) {
-		if (address.data[i] >= 0x80)
-			return false;
-	}
-	return address.size + MAIL_EXTRA <= BM_MACHINE_COMMAND_MAX && !bm_span_has_control(address);
+	bool fits = address.size + MAIL_EXTRA <= BM_MACHINE_COMMAND_MAX;
+	return fits && bm_span_is_ascii(address) && !bm_span_has_control(address);
 }
 
 static enum bm_code check_addresses(const struct bm_smtp_transaction *given, struct bm_error *err)

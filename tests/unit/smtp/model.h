@@ -125,9 +125,21 @@ static inline void model_end_content(struct model *model)
 	model_reset(model);
 }
 
+/* Also what is thrown away is one whole content. */
+static inline void model_check_body(struct model *model)
+{
+	char expected[MODEL_CONTENT_MAX];
+	unsigned tx = 0;
+	assert_int_equal(bm_buf_terminate(&model->body), BM_OK);
+	assert_int_equal(sscanf((const char *)model->body.data, "Subject: %u", &tx), 1);
+	size_t size = model_content(tx, false, expected);
+	assert_true(bm_span_equal(bm_buf_view(&model->body), bm_span_make(expected, size)));
+}
+
 static inline void model_end_chunk(struct model *model)
 {
 	model->chunk = false;
+	model_check_body(model);
 	bool good = !model->chunk_refused && model_decide(model, "250 2.0.0 queued\r\n");
 	if (good)
 		model_deliver(model);
