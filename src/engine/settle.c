@@ -145,15 +145,18 @@ static enum bm_code render(struct bm_run *run, struct bm_error *err)
 {
 	struct bm_item *item = run->envelope[0];
 	struct bm_address to;
+	struct bm_copy copy = {.seq = 0};
 
 	if (run->options.use_envelope)
-		return bm_message_render(run->message, &run->render, NULL, 0, err);
+		return bm_message_render(run->message, &run->render, &copy, err);
 	struct bm_span record = bm_item_record(item);
 	enum bm_code code =
 		run->options.trust_email ? bm_address_trust(&to, record, NULL) : bm_address_parse(&to, record, NULL);
 	if (code != BM_OK)
 		return bm_error_set(err, code, "MB007", "the record does not parse a second time");
-	return bm_message_render(run->message, &run->render, &to, item->seq, err);
+	copy.to = &to;
+	copy.seq = item->seq;
+	return bm_message_render(run->message, &run->render, &copy, err);
 }
 
 static struct bm_smtp_transaction transaction_of(struct bm_run *run)
@@ -168,7 +171,7 @@ static struct bm_smtp_transaction transaction_of(struct bm_run *run)
 		.content = run->render.spans,
 		.content_count = run->render.count,
 		.size_bytes = run->render.size_bytes,
-		.eight_bit = bm_message_eight_bit(run->message),
+		.eight_bit = run->render.eight_bit,
 	};
 	return transaction;
 }
