@@ -20,7 +20,6 @@ bool bm_number_parse(struct bm_span text, uint64_t *out)
 	return true;
 }
 
-<<<<<<< HEAD
 static uint64_t period_of(unsigned char unit)
 {
 	switch (unit) {
@@ -49,7 +48,8 @@ bool bm_rate_parse(struct bm_span text, uint64_t *count, uint64_t *period_us)
 	*count = found;
 	*period_us = period;
 	return true;
-=======
+}
+
 size_t bm_number_format(char *text, uint64_t value)
 {
 	char reversed[BM_NUMBER_SIZE];
@@ -62,5 +62,4 @@ size_t bm_number_format(char *text, uint64_t value)
 	for (size_t i = 0; i < count; i++)
 		text[i] = reversed[count - 1 - i];
 	return count;
->>>>>>> w-smtp
 }
