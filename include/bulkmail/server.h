@@ -21,6 +21,8 @@ extern "C" {
 
 struct bm_server;
 
+#define BM_ROBIN_UNSET UINT64_MAX /* free connections pull */
+
 /*
  * The attributes, one field each, under the conf-file names in lower case. A NULL
  * string is an unset attribute. Strings are copied by bm_server_new.

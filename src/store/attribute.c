@@ -2,10 +2,10 @@
 #include "store/attribute.h"
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "base/number.h"
 #include "base/span.h"
 #include "bulkmail/server.h"
-#include "store/nearest.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "../unit.h"
 #include "base/error.h"
+#include "base/nearest.h"
 #include "bulkmail/server.h"
 #include "store/attribute.h"
-#include "store/nearest.h"
 
 #include <stdio.h>
 #include <string.h>
