@@ -223,3 +223,34 @@ bool bm_run_is_exhausted(const struct bm_run *run)
 	}
 	return true;
 }
+
+static bool is_somebody_due(const struct bm_run *run)
+{
+	uint64_t now_ms = bm_run_now(run);
+
+	for (size_t i = 0; run->waiting > 0 && i < run->server_count; i++) {
+		const struct bm_item *item = run->servers[i].waiting.first;
+		if (item != NULL && item->due_ms <= now_ms)
+			return true;
+	}
+	return false;
+}
+
+bool bm_run_has_present(struct bm_run *run)
+{
+	if (run->open != NULL || run->ready.count > 0 || run->eight.count > 0 || is_somebody_due(run))
+		return true;
+	struct bm_item *item = read_list(run);
+	if (item != NULL)
+		bm_item_list_append(&run->ready, item);
+	return item != NULL;
+}
+
+bool bm_run_has_pending(struct bm_run *run)
+{
+	for (size_t i = 0; i < run->server_count; i++) {
+		if (run->servers[i].queue.envelopes > 0)
+			return true;
+	}
+	return run->waiting > 0 || bm_run_has_present(run);
+}

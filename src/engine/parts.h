@@ -74,7 +74,10 @@ void bm_run_enqueue(struct bm_run *run);
 /* At least so many recipients are known to be there for the server; the list is read ahead for it. */
 bool bm_run_has_work(struct bm_run *run, size_t server, size_t pieces);
 
-/* Somebody is there to be sent, now or later; the list is read ahead for it. */
+/* Somebody is there to be assigned now; the list is read ahead for it. */
+bool bm_run_has_present(struct bm_run *run);
+
+/* Somebody is there to be sent, now or later. */
 bool bm_run_has_pending(struct bm_run *run);
 
 /* Nothing is left of the campaign but what is in flight. */

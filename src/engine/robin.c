@@ -188,7 +188,7 @@ void bm_run_robin(struct bm_run *run)
 	for (size_t i = 0; i < run->server_count; i++)
 		bm_run_dispatch(run, i);
 	/* A full round of turns in which nobody was assigned is enough. */
-	while (idle <= 2 * run->server_count && run->failure.code == BM_OK && bm_run_has_pending(run) && step(run)) {
+	while (idle <= 2 * run->server_count && run->failure.code == BM_OK && bm_run_has_present(run) && step(run)) {
 		idle = run->next_id == assigned ? idle + 1 : 0;
 		assigned = run->next_id;
 	}

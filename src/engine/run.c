@@ -227,17 +227,6 @@ static void give_up_spent(struct bm_run *run)
 	}
 }
 
-bool bm_run_has_pending(struct bm_run *run)
-{
-	if (run->eight.count > 0 || run->waiting > 0 || run->open != NULL)
-		return true;
-	for (size_t i = 0; i < run->server_count; i++) {
-		if (run->servers[i].queue.envelopes > 0)
-			return true;
-	}
-	return bm_run_has_work(run, 0, 1);
-}
-
 /* Somebody is left to be sent, and no server for it. */
 static bool is_without_server(struct bm_run *run)
 {
@@ -271,8 +260,10 @@ static void next_of_server(const struct bm_run *run, size_t index, uint64_t now_
 	const struct bm_run_server *server = &run->servers[index];
 	uint64_t wanted = server->queue.first != NULL ? server->queue.first->count : 1;
 
-	sooner(next_ms, now_ms, server->not_before_ms);
-	sooner(next_ms, now_ms, server->rests_until_ms);
+	if (bm_run_is_usable(run, index)) {
+		sooner(next_ms, now_ms, server->not_before_ms);
+		sooner(next_ms, now_ms, server->rests_until_ms);
+	}
 	if (server->waiting.first != NULL)
 		sooner(next_ms, now_ms, server->waiting.first->due_ms);
 	if (server->rate.count != 0)
@@ -285,7 +276,8 @@ static void next_of_slot(const struct bm_run *run, size_t index, uint64_t now_ms
 
 	if (slot->state == BM_SLOT_OPENING && run->robin)
 		sooner(next_ms, now_ms, slot->opened_ms + BM_RUN_OPEN_PATIENCE_MS);
-	if (slot->state == BM_SLOT_OPEN && slot->flight.envelopes == 0)
+	bool rests = run->servers[slot->server].rests_until_ms > now_ms;
+	if (slot->state == BM_SLOT_OPEN && slot->flight.envelopes == 0 && !rests)
 		sooner(next_ms, now_ms, slot->idle_ms + BM_RUN_IDLE_MS);
 }
 
@@ -302,7 +294,7 @@ static uint64_t find_next(const struct bm_run *run)
 		return next_ms;
 	for (size_t i = 0; i < run->server_count; i++)
 		next_of_server(run, i, now_ms, &next_ms);
-	if (run->open != NULL)
+	if (run->open != NULL && run->servers[run->open_server].rests_until_ms <= now_ms)
 		sooner(&next_ms, now_ms, run->open->since_ms + BM_RUN_ENVELOPE_PATIENCE_MS);
 	return next_ms;
 }
