@@ -21,7 +21,7 @@
 struct attempt {
 	uv_poll_t poll;
 	struct bm_connect *connect;
-	const struct bm_address *address;
+	const struct bm_endpoint *address;
 	int fd;
 	uint64_t deadline_ms;
 	struct attempt *next;
@@ -33,7 +33,7 @@ struct bm_connect {
 	bm_connect_fn *fn;
 	void *user;
 	struct bm_lookup *lookup; /* NULL: over */
-	struct bm_address source;
+	struct bm_endpoint source;
 	bool has_source;
 	uint64_t timeout_ms;
 	unsigned rounds;  /* left, the present one included */
@@ -43,14 +43,14 @@ struct bm_connect {
 	size_t count;
 	struct bm_error err;
 	char place[HOST_MAX + PORT_MAX + 4]; /* "host:port" for messages */
-	struct bm_address addresses[BM_ADDRESSES_MAX];
+	struct bm_endpoint addresses[BM_ENDPOINTS_MAX];
 };
 
 static void go_on(struct bm_connect *connect);
 
 /* MBS003 is not overwritten by MBS002: a family that this machine has not says less than a refusal. */
 static void note(
-	struct bm_connect *connect, const char *id, const struct bm_address *address, int system_errno, const char *what)
+	struct bm_connect *connect, const char *id, const struct bm_endpoint *address, int system_errno, const char *what)
 {
 	char numeric[HOST_MAX];
 
@@ -137,9 +137,9 @@ static void on_connected(uv_poll_t *poll, int status, int events)
 }
 
 /* -1 and an errno. */
-static int open_socket(const struct bm_connect *connect, const struct bm_address *address, const char **what)
+static int open_socket(const struct bm_connect *connect, const struct bm_endpoint *address, const char **what)
 {
-	const struct bm_address *source = &connect->source;
+	const struct bm_endpoint *source = &connect->source;
 	int one = 1;
 
 	*what = "no socket";
@@ -160,7 +160,7 @@ static int open_socket(const struct bm_connect *connect, const struct bm_address
 }
 
 /* Polls the socket, which it takes; false without memory. */
-static bool poll_socket(struct bm_connect *connect, const struct bm_address *address, int fd)
+static bool poll_socket(struct bm_connect *connect, const struct bm_endpoint *address, int fd)
 {
 	uint64_t now_ms = uv_now(bm_loop_uv(connect->loop));
 	struct attempt *attempt = calloc(1, sizeof *attempt);
@@ -182,7 +182,7 @@ static bool poll_socket(struct bm_connect *connect, const struct bm_address *add
 }
 
 /* 0, or an errno. Interrupted, it goes on by itself. */
-static int connect_socket(int fd, const struct bm_address *address)
+static int connect_socket(int fd, const struct bm_endpoint *address)
 {
 	if (connect(fd, (const struct sockaddr *)&address->place, address->size) == 0)
 		return 0;
@@ -192,7 +192,7 @@ static int connect_socket(int fd, const struct bm_address *address)
 /* Begins with the next address; false when that failed at once. */
 static bool begin(struct bm_connect *connect)
 {
-	const struct bm_address *address = &connect->addresses[connect->next++];
+	const struct bm_endpoint *address = &connect->addresses[connect->next++];
 	const char *what = NULL;
 
 	if (connect->has_source && connect->source.place.ss_family != address->place.ss_family) {
@@ -272,7 +272,7 @@ static void go_on(struct bm_connect *connect)
 		arm(connect, now_ms);
 }
 
-static void on_addresses(void *user, const struct bm_address *addresses, size_t count, const char *why)
+static void on_addresses(void *user, const struct bm_endpoint *addresses, size_t count, const char *why)
 {
 	struct bm_connect *connect = user;
 

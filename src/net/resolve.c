@@ -38,7 +38,7 @@ struct bm_lookup {
 	bool done;
 	const char *why;
 	size_t count;
-	struct bm_address addresses[BM_ADDRESSES_MAX];
+	struct bm_endpoint addresses[BM_ENDPOINTS_MAX];
 };
 
 static void on_time(uv_timer_t *timer);
@@ -148,7 +148,7 @@ static const struct ares_addrinfo_node *of_family(const struct ares_addrinfo_nod
 
 static void keep(struct bm_lookup *lookup, const struct ares_addrinfo_node *node)
 {
-	struct bm_address *address = &lookup->addresses[lookup->count];
+	struct bm_endpoint *address = &lookup->addresses[lookup->count];
 
 	if (node->ai_addrlen > sizeof address->place)
 		return;
@@ -163,7 +163,7 @@ static void keep_in_turn(struct bm_lookup *lookup, const struct ares_addrinfo_no
 	const struct ares_addrinfo_node *best = nodes;
 	const struct ares_addrinfo_node *other = of_family(nodes, nodes->ai_family == AF_INET6 ? AF_INET : AF_INET6);
 
-	for (bool first = true; lookup->count < BM_ADDRESSES_MAX && (best != NULL || other != NULL); first = !first) {
+	for (bool first = true; lookup->count < BM_ENDPOINTS_MAX && (best != NULL || other != NULL); first = !first) {
 		const struct ares_addrinfo_node **turn = (first && best != NULL) || other == NULL ? &best : &other;
 		keep(lookup, *turn);
 		*turn = of_family((*turn)->ai_next, (*turn)->ai_family);
@@ -191,7 +191,7 @@ static bool take_literal(struct bm_lookup *lookup, const char *host, const char 
 	struct addrinfo hints = {
 		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
 	struct addrinfo *found = NULL;
-	struct bm_address *address = &lookup->addresses[lookup->count];
+	struct bm_endpoint *address = &lookup->addresses[lookup->count];
 
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return false;

@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 
 /* No more of a name's addresses are told. */
-#define BM_ADDRESSES_MAX 100
+#define BM_ENDPOINTS_MAX 100
 
-struct bm_address {
+struct bm_endpoint {
 	struct sockaddr_storage place;
 	socklen_t size;
 };
@@ -31,7 +31,7 @@ struct bm_lookup;
  * Called once, from bm_loop_wait; the look-up is gone then. addresses in the order of RFC 6724, the families in turn
  * (RFC 8305, 4), valid during the call. count 0: why says why not.
  */
-typedef void bm_lookup_fn(void *user, const struct bm_address *addresses, size_t count, const char *why);
+typedef void bm_lookup_fn(void *user, const struct bm_endpoint *addresses, size_t count, const char *why);
 
 /* Begins to look host up (a name, or a literal without brackets), always anew. resolver may be NULL. */
 enum bm_code bm_lookup_start(struct bm_lookup **out, struct bm_loop *loop, const char *host, uint16_t port,

@@ -25,11 +25,11 @@ struct answer {
 	bool told;
 	size_t count;
 	char why[128];
-	char addresses[BM_ADDRESSES_MAX][INET6_ADDRSTRLEN];
+	char addresses[BM_ENDPOINTS_MAX][INET6_ADDRSTRLEN];
 	unsigned port;
 };
 
-static void on_answer(void *user, const struct bm_address *addresses, size_t count, const char *why)
+static void on_answer(void *user, const struct bm_endpoint *addresses, size_t count, const char *why)
 {
 	struct answer *answer = user;
 	assert_false(answer->told);
@@ -165,7 +165,7 @@ static void many_addresses_are_cut(void **state)
 {
 	(void)state;
 	struct answer answer = ask("many.test");
-	assert_int_equal(answer.count, BM_ADDRESSES_MAX);
+	assert_int_equal(answer.count, BM_ENDPOINTS_MAX);
 	assert_string_equal(answer.addresses[0], "127.1.0.0");
 	assert_string_equal(answer.addresses[99], "127.1.0.99");
 }
