@@ -139,6 +139,7 @@ struct bm_run_server {
 	enum bm_smtp_pipelining level; /* the highest that it is known to bear */
 	bool steps_down;               /* pipelining is auto */
 	bool seven_bit;                /* no 8BITMIME */
+	bool used_up;                  /* the connection that ended last, by max_messages_per_connection */
 	bool unsuited;                 /* cannot take this message */
 	uint64_t times[BM_WHY_KINDS];  /* µs */
 };

@@ -286,7 +286,7 @@ static void count_connection(struct bm_run *run, size_t server)
 
 	bm_policy_connected(policy);
 	/* The robin began to count anew when it reached the limit of the last one. */
-	if (run->robin)
+	if (run->robin && run->servers[server].used_up)
 		policy->sent.messages_connection = count;
 	else
 		count_anew(run, server);
@@ -359,8 +359,7 @@ void bm_run_closed(struct bm_run *run, size_t index, const struct bm_error *why,
 	bm_slot_retire(run, index);
 	slot->state = BM_SLOT_CLOSED;
 	uint64_t most = bm_run_server_options(run, server)->max_messages_per_connection;
-	if (most == 0 || slot->messages < most)
-		count_anew(run, server);
+	run->servers[server].used_up = most != 0 && slot->messages >= most;
 	if (stumbled)
 		bm_run_step_down(run, server, slot->mode);
 	if (state == BM_SLOT_OPENING)
