@@ -263,6 +263,7 @@ static void next_of_server(const struct bm_run *run, size_t index, uint64_t now_
 
 	if (bm_run_is_usable(run, index)) {
 		sooner(next_ms, now_ms, server->not_before_ms);
+		sooner(next_ms, now_ms, server->no_more_ms);
 		sooner(next_ms, now_ms, server->rests_until_ms);
 	}
 	if (server->waiting.first != NULL)

@@ -120,6 +120,7 @@ struct bm_run_server {
 	uint64_t transactions;   /* accepted for one recipient or more */
 	uint64_t messages;       /* recipients accepted */
 	uint64_t not_before_ms;  /* after failures */
+	uint64_t no_more_ms;     /* likewise, for further connections while one is open */
 	uint64_t rests_until_ms; /* sleep_length */
 	size_t envelope_max;     /* what it took before it hung up on a larger envelope; 0: not known */
 	uint64_t rcpt_max;       /* by EHLO; 0: not known */
@@ -134,10 +135,11 @@ struct bm_run_server {
 	struct bm_rate rate;
 	struct bm_odds odds;
 	uint64_t gap_us;               /* between completions, of the connection that was heard last */
-	uint64_t failures;             /* of further connections, while one was open */
+	uint64_t failures;             /* to connect, in a row, while one was open or not */
 	enum bm_smtp_pipelining level; /* the highest that it is known to bear */
 	bool steps_down;               /* pipelining is auto */
 	bool seven_bit;                /* no 8BITMIME */
+	bool used_up;                  /* the connection that ended last, by max_messages_per_connection */
 	bool unsuited;                 /* cannot take this message */
 	uint64_t times[BM_WHY_KINDS];  /* µs */
 };

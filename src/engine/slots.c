@@ -224,6 +224,8 @@ bool bm_run_may_open(struct bm_run *run, size_t server)
 
 	if (run->stopping || run->failure.code != BM_OK || at->opening >= (at->open > 1 ? at->open : 1))
 		return false;
+	if (at->open > 0 && at->no_more_ms > bm_run_now(run))
+		return false;
 	if (!bm_run_is_awake(run, server) || find_closed(run, server) == SIZE_MAX)
 		return false;
 	if (bm_policy_spent(bm_run_policy(run, server), bm_run_server_options(run, server)) && at->queue.first == NULL)
@@ -262,18 +264,32 @@ static enum bm_smtp_pipelining mode_of(enum bm_smtp_pipelining level, const stru
 	return level;
 }
 
-/* What is assembled for it already counts for the new connection. */
-static void count_connection(struct bm_run *run, size_t server)
+/* Where a server has one connection, the policy counts what goes over it: what is assembled for the next one already
+ * counts for that. */
+static void count_anew(struct bm_run *run, size_t server)
 {
 	const struct bm_run_server *at = &run->servers[server];
-	struct bm_policy *policy = bm_run_policy(run, server);
+	uint64_t *count = &bm_run_policy(run, server)->sent.messages_connection;
 
-	bm_policy_connected(policy);
+	*count = 0;
 	if (at->slot_count > 1)
 		return;
-	policy->sent.messages_connection = at->queue.recipients;
+	*count = at->queue.recipients;
 	if (run->open != NULL && run->open_server == server)
-		policy->sent.messages_connection += run->open->count;
+		*count += run->open->count;
+}
+
+static void count_connection(struct bm_run *run, size_t server)
+{
+	struct bm_policy *policy = bm_run_policy(run, server);
+	uint64_t count = policy->sent.messages_connection;
+
+	bm_policy_connected(policy);
+	/* The robin began to count anew when it reached the limit of the last one. */
+	if (run->robin && run->servers[server].used_up)
+		policy->sent.messages_connection = count;
+	else
+		count_anew(run, server);
 }
 
 static void find_unsuited(struct bm_run *run, size_t server)
@@ -342,6 +358,8 @@ void bm_run_closed(struct bm_run *run, size_t index, const struct bm_error *why,
 		run->servers[server].opening--;
 	bm_slot_retire(run, index);
 	slot->state = BM_SLOT_CLOSED;
+	uint64_t most = bm_run_server_options(run, server)->max_messages_per_connection;
+	run->servers[server].used_up = most != 0 && slot->messages >= most;
 	if (stumbled)
 		bm_run_step_down(run, server, slot->mode);
 	if (state == BM_SLOT_OPENING)

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "engine/parts.h"
 
+#define FURTHER_MS 30000
+
 bool bm_run_is_usable(const struct bm_run *run, size_t server)
 {
 	return !run->servers[server].unsuited && !bm_run_policy(run, server)->worthless;
@@ -69,10 +71,18 @@ void bm_run_forsake(struct bm_run *run, size_t server)
 static void back_off(struct bm_run *run, size_t server)
 {
 	struct bm_run_server *at = &run->servers[server];
-	struct bm_policy imagined = {.failures = at->failures};
-	const struct bm_policy *policy = at->failures > 0 ? &imagined : bm_run_policy(run, server);
+	struct bm_policy further = {.failures = at->failures};
+	uint64_t ceiling_ms = run->options.retry_delay_ms;
 
-	at->not_before_ms = bm_run_now(run) + bm_policy_backoff_ms(policy, run->options.retry_delay_ms);
+	if (at->open == 0) {
+		uint64_t wait_ms = bm_policy_backoff_ms(bm_run_policy(run, server), ceiling_ms);
+		at->not_before_ms = bm_run_now(run) + (wait_ms == 0 ? 1 : wait_ms);
+		return;
+	}
+	/* Nothing else bounds these. */
+	if (ceiling_ms < FURTHER_MS)
+		ceiling_ms = FURTHER_MS;
+	at->no_more_ms = bm_run_now(run) + bm_policy_backoff_ms(&further, ceiling_ms);
 }
 
 void bm_run_open_failed(struct bm_run *run, size_t server, const struct bm_error *why)
@@ -81,10 +91,9 @@ void bm_run_open_failed(struct bm_run *run, size_t server, const struct bm_error
 
 	if (why != NULL)
 		bm_run_note(run, why);
+	at->failures++;
 	/* A server that has no room for one more connection is not a bad one. */
-	if (at->open > 0)
-		at->failures++;
-	else
+	if (at->open == 0)
 		bm_policy_connect_failed(bm_run_policy(run, server), bm_run_server_options(run, server));
 	back_off(run, server);
 	if (at->open == 0)
@@ -94,12 +103,14 @@ void bm_run_open_failed(struct bm_run *run, size_t server, const struct bm_error
 void bm_run_session_ended(struct bm_run *run, size_t server, bool fruitful, const struct bm_error *why)
 {
 	struct bm_run_server *at = &run->servers[server];
+	uint64_t now_ms = bm_run_now(run);
 
 	if (why != NULL)
 		bm_run_note(run, why);
 	/* Several connections that die of one cause count once. */
-	if (fruitful || at->not_before_ms <= bm_run_now(run)) {
+	if (fruitful || (at->not_before_ms <= now_ms && at->no_more_ms <= now_ms)) {
 		bm_policy_session_ended(bm_run_policy(run, server), bm_run_server_options(run, server), fruitful);
+		at->failures += fruitful ? 0 : 1;
 		if (!fruitful)
 			back_off(run, server);
 	}

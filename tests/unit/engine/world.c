@@ -185,8 +185,10 @@ static enum bm_code submit(void *user, size_t slot, const struct bm_smtp_transac
 	assert_int_equal(wire->state, GREETED);
 	assert_true(room(user, slot) > 0);
 	assert_false(world->told_events);
-	for (size_t i = 0; i < world->intended_count; i++)
+	for (size_t i = 0; i < world->intended_count; i++) {
 		world->assigned[world->intended[i]] = (unsigned char)(wire->server + 1);
+		world->sent_with[world->intended[i]] = world->transactions + 1;
+	}
 	check_intents(world, transaction);
 	tell_transaction(world, wire->server, transaction);
 	uint64_t begins = wire->held_count > 0 ? wire->held[wire->held_count - 1].ready_ms : world->now_ms;
@@ -195,6 +197,10 @@ static enum bm_code submit(void *user, size_t slot, const struct bm_smtp_transac
 		.count = transaction->recipient_count,
 		.nth = ++world->transactions,
 		.ready_ms = begins + world->answer_ms[wire->server]};
+	if (world->transactions < 64) {
+		world->sent_ms[world->transactions] = world->now_ms;
+		world->sizes[world->transactions] = transaction->recipient_count;
+	}
 	wire->taken++;
 	wire->submitted_ms = world->now_ms;
 	if (wire->held_count > world->most_held[wire->server])
@@ -335,6 +341,7 @@ struct world *make_world(const char *const *records, size_t count)
 	world->attempts = calloc(OUTCOMES_MAX, 1);
 	world->assigned = calloc(OUTCOMES_MAX, 1);
 	world->codes = calloc(OUTCOMES_MAX, sizeof *world->codes);
+	world->sent_with = calloc(OUTCOMES_MAX, sizeof *world->sent_with);
 	assert_int_equal(bm_journal_memory_new(&world->memory, NULL), BM_OK);
 	return world;
 }
@@ -347,6 +354,7 @@ void free_world(struct world *world)
 	free(world->attempts);
 	free(world->assigned);
 	free(world->codes);
+	free(world->sent_with);
 	free(world);
 }
 
@@ -383,6 +391,7 @@ static bool answer_recipient(struct world *world, size_t slot, const struct held
 	bool end = false;
 	snprintf(name, sizeof name, "%.*s", (int)held->recipients[index].size, (const char *)held->recipients[index].data);
 	what.disposition = BM_SMTP_ACCEPTED;
+	world->index = index;
 	if (world->fate != NULL)
 		what.disposition = world->fate(world, wire->server, name, held->nth, &code, &end);
 	what.reply.code = code;
@@ -615,6 +624,7 @@ enum bm_code run_world(struct world *world, bool use_envelope, size_t servers)
 		assert_int_equal(bm_run_ban(&run, bm_span_of(*ban)), BM_OK);
 	enum bm_code code = go(world);
 	check_outcomes(world, &run);
+	memcpy(world->times, bm_run_times(&run, SIZE_MAX), sizeof world->times);
 	bm_run_deinit(&run);
 	bm_message_free(message);
 	return code;

@@ -113,6 +113,11 @@ struct world {
 	/* Where each was assigned first, by seq: server + 1. */
 	unsigned char *assigned;
 	bool told_events;
+	unsigned *sent_with;  /* by seq: the transaction that it went with last */
+	size_t index;         /* of the recipient whose fate is asked for */
+	uint64_t sent_ms[64]; /* when the first transactions were handed over, by nth */
+	size_t sizes[64];     /* and how large they were */
+	uint64_t times[BM_WHY_KINDS];
 };
 
 /* Every server has connections = 1 and stays as long as it can (max_messages_per_robin 0). */
