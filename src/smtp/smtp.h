@@ -127,7 +127,7 @@ enum bm_smtp_event_kind {
 	BM_SMTP_REPLY, /* a reply was matched to a command */
 	BM_SMTP_READY, /* greeted; capabilities are known; idle */
 	BM_SMTP_RECIPIENT,
-	BM_SMTP_TRANSACTION, /* every recipient of it has had its event; in the order of submit */
+	BM_SMTP_TRANSACTION, /* every recipient of it has had its event, none of the next: in the order of submit */
 	BM_SMTP_CLOSED,      /* last event; close the connection */
 };
 
