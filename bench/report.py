@@ -17,6 +17,7 @@ column: another machine has other figures, and a virtual machine has others each
     scripts/bench --quick             # a look, in about a minute
     scripts/bench --only 2k           # one table; several by several --only. Tables: {tables}
     scripts/bench --like bulkmail     # only the senders with that in their name
+    scripts/bench --realtime          # before all else on the machine: steadier, unkind
     RUNS=9 make bench                 # more runs of each row (5)
 
 What is only a part prints its page and leaves this one alone. BULKMAIL names another command to measure.
@@ -37,7 +38,7 @@ What is only a part prints its page and leaves this one alone. BULKMAIL names an
 - **sink busy** is the share of its core that the sink used. Near 100 % the sink is what limits the rate; then look at the CPU.
 - One connection on a machine without delay measures mostly how fast one core wakes the other.
 - Round trips are made by a proxy (bench/delay.c) that delays octets, half of the round trip in each direction, not replies.
-  Setting a connection up is counted.
+  There the rate is that of a long run less a short one: setting connections up does not count.
 - bulkmail runs without a journal and trusts the list to have no duplicates. `CSV` is a personalised message: slots in subject and
   body, a list with three columns. `plain` is a list of addresses and one text for all.
 
