@@ -131,7 +131,8 @@ class Bench:
     def run_command(self, sender, work, wrap=()):
         """Runs it and returns what usage.c says of it."""
         file = self.made.folder / f"usage-{next(self.numbers)}.json"
-        command = [*self.priority, PROGRAMS / "usage", file, SENDER_CORE, RUN_SECONDS, *wrap, *sender.command(work, self.made)]
+        usage = [*self.priority, PROGRAMS / "usage", file, SENDER_CORE, RUN_SECONDS]
+        command = [*usage, *wrap, *sender.command(work, self.made)]
         done = subprocess.run(
             [str(word) for word in command],
             cwd=self.made.folder,

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The benchmarks: scripts/bench [--quick] [--only TABLE]… [--like TEXT] [--out FILE]. See docs/performance.md, which a whole run writes."""
+"""The benchmarks: scripts/bench [--quick] [--only TABLE]… [--like TEXT] [--realtime] [--out FILE]. A whole run writes
+docs/performance.md, which says how to read it."""
 
 import argparse
 import os
@@ -21,7 +22,7 @@ def arguments(names):
     parser = argparse.ArgumentParser(description="Measures bulkmail beside others. RUNS is the number of runs (5).")
     parser.add_argument("--quick", action="store_true", help="a look: one short run of few senders")
     parser.add_argument("--only", action="append", choices=names, metavar="TABLE", help=f"one of {', '.join(names)}")
-    parser.add_argument("--like", default="", metavar="TEXT", help="only senders whose name has the text")
+    parser.add_argument("--like", default="", metavar="TEXT", help="senders with that in their name, and the ratios' basis")
     parser.add_argument("--realtime", action="store_true", help="run before all else on the machine: steadier, unkind")
     parser.add_argument("--out", type=pathlib.Path, help="where the page goes")
     return parser.parse_args()

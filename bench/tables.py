@@ -11,6 +11,8 @@ import senders
 from measure import Failed
 from senders import MODES, Work, bulkmail
 
+# What the others are held against.
+BASIS = ("smtp-source", "limit, group", "limit, stream")
 PACE = 50  # how many times slower the slow server is
 FOUR_CONNECTIONS = 8  # to each of the four servers
 GROWTH_BUDGET = 60  # seconds for the runs of one size; one run is made in any case
@@ -36,14 +38,13 @@ class Grid:
         everyone = senders.peers() + senders.limits() + ours
         if not quick:
             return everyone
-        names = ("smtp-source", "limit, group", "limit, stream")
-        return [one for one in everyone if one.name in names or one.mode in ("message", "stream", "auto")]
+        return [one for one in everyone if one.name in BASIS or one.mode in ("message", "stream", "auto")]
 
     def measure(self, bench, quick, like):
         # A look: many connections without a delay, one with it.
         at = slice(0, 1) if self.round_trip_ms else slice(-1, None)
         for connections in self.connections[at] if quick else self.connections:
-            everyone = [one for one in self.senders(quick) if like in one.name]
+            everyone = [one for one in self.senders(quick) if like in one.name or one.name in BASIS]
             alone = connections == 1
             plans = [self.plan(bench, one, connections) for one in everyone if alone or not one.one_connection]
             plans = [plan for plan in plans if plan]
@@ -90,6 +91,11 @@ class Size:
     peak: float
 
 
+def median_more(runs, bases, value):
+    """By how much the median of the runs is above that of the bases."""
+    return max(statistics.median(map(value, runs)) - statistics.median(map(value, bases)), 0.0)
+
+
 @dataclass
 class Growth:
     title: str
@@ -105,8 +111,7 @@ class Growth:
             bench.made.clear()
 
     def measure_row(self, bench, size, checked):
-        # The last word on an attribute counts.
-        sender = bulkmail("auto", False, *(("--set", "Trusting=") if checked else ()))
+        sender = bulkmail("auto", False, trusted=not checked)
         few, many = Work(20, 20, 100, 2048), Work(size // 100, 20, 100, 2048)
         bases, runs = [], []
         try:
@@ -121,8 +126,8 @@ class Growth:
             recipients=size,
             checked=checked,
             runs=len(runs),
-            seconds=max(statistics.median(run.wall for run in runs) - statistics.median(run.wall for run in bases), 0.0),
-            cpu=max(statistics.median(run.cpu for run in runs) - statistics.median(run.cpu for run in bases), 0.0),
+            seconds=median_more(runs, bases, lambda run: run.wall),
+            cpu=median_more(runs, bases, lambda run: run.cpu),
             peak=statistics.median(run.peak for run in runs),
         )
         self.rows.append(row)
