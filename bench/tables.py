@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""What is measured: the tables of docs/performance.md."""
+
+import shutil
+import socket
+import statistics
+import sys
+from dataclasses import dataclass, field
+
+import senders
+from measure import Failed
+from senders import MODES, Work, bulkmail
+
+# What the others are held against.
+BASIS = ("smtp-source", "limit, group", "limit, stream")
+PACE = 50  # how many times slower the slow server is
+FOUR_CONNECTIONS = 8  # to each of the four servers
+GROWTH_BUDGET = 60  # seconds for the runs of one size; one run is made in any case
+MEBIBYTE = 1 << 20
+
+
+@dataclass
+class Grid:
+    """All senders, for each number of connections."""
+
+    title: str
+    size: int
+    recipients: int = 1
+    round_trip_ms: int = 0
+    connections: tuple = (1, 20)
+    personal: tuple = MODES  # modes of bulkmail with a CSV list
+    plain: tuple = ()  # and with plain addresses
+    rows: dict = field(default_factory=dict)  # connections: list of Figures
+    left_out: dict = field(default_factory=dict)  # sender: why
+
+    def senders(self, quick):
+        ours = [bulkmail(mode, True) for mode in self.personal] + [bulkmail(mode, False) for mode in self.plain]
+        everyone = senders.peers() + senders.limits() + ours
+        if not quick:
+            return everyone
+        return [one for one in everyone if one.name in BASIS or one.mode in ("message", "stream", "auto")]
+
+    def measure(self, bench, quick, like):
+        # A look: many connections without a delay, one with it.
+        at = slice(0, 1) if self.round_trip_ms else slice(-1, None)
+        for connections in self.connections[at] if quick else self.connections:
+            everyone = [one for one in self.senders(quick) if like in one.name or one.name in BASIS]
+            alone = connections == 1
+            plans = [self.plan(bench, one, connections) for one in everyone if alone or not one.one_connection]
+            plans = [plan for plan in plans if plan]
+            bench.repeat(plans)
+            self.rows[connections] = [row for row in (self.row(bench, plan) for plan in plans) if row]
+
+    def plan(self, bench, sender, connections):
+        missing = sender.needs()
+        try:
+            if missing:
+                raise Failed(missing)
+            work = Work(1, connections, self.recipients, self.size)
+            return bench.plan(sender, work, round_trip_ms=self.round_trip_ms)
+        except Failed as error:
+            return self.leave_out(sender, error)
+
+    def row(self, bench, plan):
+        try:
+            figures = plan.figures()
+            if not self.round_trip_ms:
+                figures.calls = bench.calls(plan.sender, plan.work)
+        except Failed as error:
+            return self.leave_out(plan.sender, error)
+        say(f"  {figures.sender}, {plan.work.connections}: {figures.rate:,.1f}/s, {figures.cpu_us:.2f} µs CPU")
+        return figures
+
+    def leave_out(self, sender, error):
+        self.left_out[sender.name] = str(error)
+        say(f"  {sender.name} is left out: {error}")
+
+    def find(self, name, connections):
+        return next((row for row in self.rows.get(connections, ()) if row.sender == name), None)
+
+
+@dataclass
+class Size:
+    """How much a list of that size costs."""
+
+    recipients: int
+    checked: bool
+    runs: int
+    seconds: float  # of the whole process, less one with few recipients
+    cpu: float
+    peak: float
+
+
+def median_more(runs, bases, value):
+    """By how much the median of the runs is above that of the bases."""
+    return max(statistics.median(map(value, runs)) - statistics.median(map(value, bases)), 0.0)
+
+
+@dataclass
+class Growth:
+    title: str
+    sizes: tuple = (10_000, 100_000, 1_000_000, 10_000_000)
+    rows: list = field(default_factory=list)
+    left_out: dict = field(default_factory=dict)
+
+    def measure(self, bench, quick, like):
+        del like
+        for size in self.sizes[:2] if quick else self.sizes:
+            for checked in (False, True):
+                self.measure_row(bench, size, checked)
+            bench.made.clear()
+
+    def measure_row(self, bench, size, checked):
+        sender = bulkmail("auto", False, trusted=not checked)
+        few, many = Work(20, 20, 100, 2048), Work(size // 100, 20, 100, 2048)
+        bases, runs = [], []
+        try:
+            while len(runs) < bench.runs and sum(run.wall for run in runs) < GROWTH_BUDGET:
+                bases.append(bench.run(sender, few))
+                runs.append(bench.run(sender, many))
+        except Failed as error:
+            self.left_out[f"{size:,} recipients, duplicates {'checked' if checked else 'trusted'}"] = str(error)
+            say(f"  {size:,}: left out: {error}")
+            return
+        row = Size(
+            recipients=size,
+            checked=checked,
+            runs=len(runs),
+            seconds=median_more(runs, bases, lambda run: run.wall),
+            cpu=median_more(runs, bases, lambda run: run.cpu),
+            peak=statistics.median(run.peak for run in runs),
+        )
+        self.rows.append(row)
+        say(f"  {size:,}, checked {checked}: {row.seconds:.3f} s, {row.peak / MEBIBYTE:.1f} MiB")
+
+    def find(self, recipients, checked):
+        return next((row for row in self.rows if (row.recipients, row.checked) == (recipients, checked)), None)
+
+
+@dataclass
+class Together:
+    """Two healthy servers alone, and the same two beside a dead and a slow one."""
+
+    mode: str
+    runs: int
+    alone: float
+    beside: float
+    slow: float  # what the slow one took of it
+
+    def ratio(self):
+        return (self.beside - self.slow) / self.alone
+
+
+@dataclass
+class FourServers:
+    title: str
+    rows: list = field(default_factory=list)
+    left_out: dict = field(default_factory=dict)
+
+    def measure(self, bench, quick, like):
+        del quick, like
+        for mode in ("message", "stream"):
+            try:
+                row = self.measure_row(bench, bulkmail(mode, True))
+            except Failed as error:
+                self.left_out[f"bulkmail {mode}, CSV"] = str(error)
+                say(f"  four servers, {mode}: left out: {error}")
+                continue
+            self.rows.append(row)
+            say(f"  four servers, {mode}: {row.alone:,.0f}/s alone, {row.beside:,.0f}/s, ratio {row.ratio():.3f}")
+
+    @staticmethod
+    def measure_row(bench, sender):
+        two = ((), ())
+        count, run = bench.calibrate(sender, Work(1, FOUR_CONNECTIONS, 1, 2048), sinks=two)
+        work = Work(count * 2, FOUR_CONNECTIONS, 1, 2048)
+        slow = ("--pace-us", int(2e6 / run.rate() * PACE))
+        alone, beside = [], []
+        with nobody() as dead:
+            for _ in range(bench.runs):
+                alone.append(bench.run(sender, work, sinks=two))
+                beside.append(bench.run(sender, work, sinks=(*two, slow), dead=(dead,)))
+        return Together(
+            mode=sender.mode,
+            runs=len(alone),
+            alone=statistics.median(run.rate() for run in alone),
+            beside=statistics.median(run.rate() for run in beside),
+            slow=statistics.median(run.sinks[-1]["recipients"] / run.seconds for run in beside),
+        )
+
+
+class nobody:
+    """A port that refuses: it is taken, but nobody listens."""
+
+    def __enter__(self):
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{self.socket.getsockname()[1]}"
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+def all_tables():
+    return {
+        "2k": Grid("2 kB, one recipient each", 2048, plain=MODES),
+        "50k": Grid("50 kB, one recipient each", 51200, plain=("message", "stream")),
+        "100-recipients": Grid("2 kB, 100 recipients an envelope", 2048, recipients=100, personal=(), plain=MODES),
+        "20-ms": Grid("2 kB, 20 ms round trip", 2048, round_trip_ms=20),
+        "100-ms": Grid("2 kB, 100 ms round trip", 2048, round_trip_ms=100),
+        "growth": Growth("Growth with the list"),
+        "four-servers": FourServers("Four servers, one dead, one slow"),
+    }
+
+
+QUICK = ("2k", "100-recipients", "20-ms", "growth", "four-servers")
+
+
+def has_strace():
+    return shutil.which("strace") is not None
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
