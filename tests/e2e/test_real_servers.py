@@ -73,7 +73,12 @@ def running(unpacked):
         server.stop()
 
 
-@pytest.fixture(params=list(servers.SERVERS))
+def in_its_group(name):
+    """All tests with one server follow each other."""
+    return pytest.param(name, marks=pytest.mark.xdist_group(name))
+
+
+@pytest.fixture(params=[in_its_group(name) for name in servers.SERVERS])
 def server(request, running):
     made = running(request.param)
     made.forget()
@@ -206,7 +211,7 @@ def test_every_tenth_refused(server, tmp_path, use_envelope, count):
     assert set((tmp_path / "good.txt").read_text().splitlines()) == set(found)
 
 
-@pytest.mark.parametrize("server", ["opensmtpd"], indirect=True)
+@pytest.mark.parametrize("server", [in_its_group("opensmtpd")], indirect=True)
 def test_452_to_mail_after_100_messages(server, tmp_path):
     """OpenSMTPD takes 100 messages over a connection and answers 452 to each MAIL after them, without an
     end: only a fresh connection helps."""
