@@ -81,8 +81,8 @@ class Server:
         self.process = None
 
     def preload(self):
-        path = self.folder / "no_sync.so"
-        source = pathlib.Path(__file__).with_name("no_sync.c")
+        path = self.folder / "no_waits.so"
+        source = pathlib.Path(__file__).with_name("no_waits.c")
         subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(path), str(source)], check=True)
         return {"LD_PRELOAD": str(path)}
 
