@@ -15,7 +15,8 @@ test: ## everything that CI checks; the last line says how many passed and faile
 	@scripts/setup test
 	@scripts/test
 
-bench: all ## messages a second against our own sink
+bench: all ## bulkmail beside other senders; writes docs/performance.md, in about 25 minutes
+	@scripts/setup bench
 	@scripts/bench
 
 lint: ## layers, function sizes, format, clang-tidy, scripts, man pages, manual coverage

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# For demo and bench: a scratch folder $dir and a sink of ours on $port, both gone at the end.
+# For the demonstration: a scratch folder $dir and a sink of ours on $port, both gone at the end.
 dir=$(mktemp -d)
 sink=
 trap 'stop_sink; rm -rf "$dir"' EXIT
