@@ -216,6 +216,19 @@ def test_closed_while_idle(tmp_path, sink_of):  # noqa: F811
     assert {row["attempts"] for row in sent.outcomes} == {1}
 
 
+def test_a_server_that_waits_for_our_goodbye(tmp_path, sink_of):  # noqa: F811
+    """Exim answers QUIT when the client has closed its side, or a fifth of a second later."""
+    # manual: max_messages_per_connection
+    sink = sink_of({"on": "QUIT", "stall": True})
+    begun = time.monotonic()
+    options = set_to(connections=1, max_messages_per_connection=5)
+    sent = send(tmp_path, [sink], addresses(50), *A_COPY_EACH, *options)
+    check(sent, [sink], 50)
+    assert sent.status == OK
+    assert time.monotonic() - begun < 3
+    assert sink.counters()["connections"] == 10
+
+
 def times_of(sinks):
     return sorted(one["at"] for sink in sinks for one in sink.transactions())
 
