@@ -258,7 +258,7 @@ static int serve(struct bm_sink *sink)
 	if (code == BM_E_STOPPED)
 		_exit(status_of(code));
 	/* Where it waits no more this is lost. */
-	(void)pthread_kill(waiter, SIGTERM);
+	(void)pthread_kill(waiter, SIGINT);
 	pthread_join(waiter, NULL);
 	print_counters(sink);
 	return code == BM_OK ? EX_OK : complain(code, &err);
