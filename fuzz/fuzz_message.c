@@ -84,8 +84,8 @@ static void check_copy(const struct bm_message *message, const struct bm_address
 
 	bm_render_init(&render);
 	bm_buf_init(&all, SIZE_MAX / 2);
-	REQUIRE(bm_message_render(message, &render, to, 7, &err) == BM_OK);
-	REQUIRE(render.count <= BM_RENDER_SPANS);
+	struct bm_copy copy = {.to = to, .seq = 7};
+	REQUIRE(bm_message_render(message, &render, &copy, &err) == BM_OK);
 	for (size_t i = 0; i < render.count; i++)
 		REQUIRE(bm_buf_append_span(&all, render.spans[i]) == BM_OK);
 	check_lines(bm_buf_view(&all), any_length, render.size_bytes);

@@ -54,6 +54,9 @@ struct bm_message_options {
 	int utc_offset;              /* minutes east of UTC, for the same */
 	const char *message_id_host; /* right-hand side of Message-ID; unset: the domain of From */
 	uint64_t message_id_seed[2]; /* random; makes the Message-IDs of this run its own */
+	bool merge;                  /* {{name}} is a slot that takes the value of the list's column of that name */
+	const char *const *columns;  /* the names that slots may use, as bm_recipients_columns gave them */
+	size_t column_count;
 };
 
 #define BM_MESSAGE_OPTIONS_INIT                                                                                        \
@@ -79,7 +82,8 @@ BM_API bool bm_message_eight_bit(const struct bm_message *message);
 
 /*
  * Octets of one copy with CR LF, without dot-stuffing and terminator (RFC 1870). to_size is that of the recipient's
- * record, which counts only where it is the header To; exact while that record is ASCII and fits on one line.
+ * record, which counts only where it is the header To; exact while that record is ASCII and fits on one line. Of a
+ * message with slots an estimate: each counts for a hundred octets.
  */
 BM_API uint64_t bm_message_size(const struct bm_message *message, size_t to_size);
 

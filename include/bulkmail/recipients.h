@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The list: one record a line, an address with or without a display name. A source
- * takes one of four forms: a path ("-" is standard input), an open stream, a
- * callback, or an array. Records are pulled one at a time.
+ * The list: one record a line, an address with or without a display name; or a table (CSV, TSV, JSON lines) whose
+ * columns fill the slots of a message. A source takes one of four forms: a path ("-" is standard input), an open
+ * stream, a callback, or an array. Records are pulled one at a time.
  */
 #ifndef BULKMAIL_RECIPIENTS_H
 #define BULKMAIL_RECIPIENTS_H
@@ -21,7 +21,28 @@ extern "C" {
 /* A line longer than this is one record that is `invalid`, whatever is in it. */
 #define BM_RECORD_SIZE_MAX 4096
 
+/* A row of a table that is longer than this is `invalid`, too. */
+#define BM_ROW_SIZE_MAX 1048576
+
 struct bm_recipients;
+
+enum bm_list_format {
+	BM_LIST_BY_NAME,    /* of the file: .csv, .tsv, .jsonl, .ndjson (any case), else plain; plain without a name */
+	BM_LIST_PLAIN,      /* one record a line */
+	BM_LIST_CSV,        /* RFC 4180, the first row names the columns */
+	BM_LIST_TSV,        /* the same with TAB between the fields */
+	BM_LIST_JSON_LINES, /* one object a line, the keys of the first are the columns */
+};
+
+struct bm_recipients_options {
+	size_t size; /* sizeof this struct */
+	enum bm_list_format format;
+};
+
+#define BM_RECIPIENTS_OPTIONS_INIT                                                                                     \
+	{                                                                                                                  \
+		.size = sizeof(struct bm_recipients_options), .format = BM_LIST_BY_NAME                                        \
+	}
 
 /*
  * Puts the next record in *line (any octets, without the line end, valid until the next
@@ -29,19 +50,39 @@ struct bm_recipients;
  */
 typedef bool bm_recipients_fn(void *user, const char **line, size_t *size);
 
-/* One record. text is valid until the next call. */
+struct bm_text {
+	const char *data; /* any octets; NULL: absent */
+	size_t size;
+};
+
+/* One record. text and values are valid until the next call. */
 struct bm_record {
-	uint64_t seq;     /* 1-based count of the list's records */
-	const char *text; /* the line, trimmed; any octets, size counts */
+	uint64_t seq;     /* 1-based count of the list's records; the header row is none */
+	const char *text; /* the line, or a table's address, trimmed; any octets, size counts; never NULL for a record */
 	size_t size;
 	bool too_long; /* text holds the first BM_RECORD_SIZE_MAX octets only */
+	/* Why a row of a table is no record that could be sent (a quote that is not closed, too many fields): it is
+	 * `invalid`. NULL: nothing. */
+	const char *fault;
+	/* Of a table: one for each column. Of a plain list: one, the line, so that it can serve as the column `email`. */
+	const struct bm_text *values;
+	size_t value_count;
 };
 
 /* MB702 (BM_E_MISSING, BM_E_IO) when it cannot be opened. The caller frees *out. */
 BM_API enum bm_code bm_recipients_open(
 	struct bm_recipients **out, const char *path, struct bm_error *err) BM_MUST_CHECK;
 
+/*
+ * The same as options say; bm_recipients_open has BM_RECIPIENTS_OPTIONS_INIT. BM_E_USAGE for a format that does not
+ * exist.
+ */
+BM_API enum bm_code bm_recipients_open_as(struct bm_recipients **out, const char *path,
+	const struct bm_recipients_options *options, struct bm_error *err) BM_MUST_CHECK;
+
 /* The stream stays the caller's and must outlive the source. MB701 for NULL. */
+BM_API enum bm_code bm_recipients_new_stream_as(struct bm_recipients **out, FILE *stream,
+	const struct bm_recipients_options *options, struct bm_error *err) BM_MUST_CHECK;
 BM_API enum bm_code bm_recipients_new_stream(
 	struct bm_recipients **out, FILE *stream, struct bm_error *err) BM_MUST_CHECK;
 BM_API enum bm_code bm_recipients_new_callback(
@@ -50,6 +91,13 @@ BM_API enum bm_code bm_recipients_new_callback(
 /* The lines stay the caller's and must outlive the source. */
 BM_API enum bm_code bm_recipients_new_array(
 	struct bm_recipients **out, const char *const *lines, size_t count, struct bm_error *err) BM_MUST_CHECK;
+
+/*
+ * The list's columns in order; reads the header row or the first object if it was not read yet. A plain list has none:
+ * *names NULL, *count 0. Owned by the list. BM_E_LIST (MB705) for a header that cannot be used, BM_E_IO (MB704).
+ */
+BM_API enum bm_code bm_recipients_columns(
+	struct bm_recipients *recipients, const char *const **names, size_t *count, struct bm_error *err) BM_MUST_CHECK;
 
 /*
  * The next record. BM_OK with record->text NULL at the end. Blank lines are no records.

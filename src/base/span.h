@@ -39,6 +39,9 @@ struct bm_span bm_span_trim(struct bm_span span);
 /* True when an octet below 0x20 or 0x7f is in it. */
 bool bm_span_has_control(struct bm_span span);
 
+/* True when no octet above 0x7f is in it. */
+bool bm_span_is_ascii(struct bm_span span);
+
 /* ASCII only, whatever the locale. */
 static inline unsigned char bm_lower(unsigned char c)
 {

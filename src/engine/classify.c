@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From a record of the list to a recipient to be sent, or to its outcome: invalid, duplicate, banned. */
 #include "base/error.h"
-#include "engine/run.h"
+#include "engine/parts.h"
 
 #include <string.h>
 
@@ -10,6 +10,7 @@ static void report(struct bm_run *run, const struct bm_record *record, struct bm
 	enum bm_outcome_kind kind, const char *reason)
 {
 	const struct bm_port *port = run->port;
+	struct bm_error err = BM_ERROR_INIT;
 	struct bm_outcome outcome = {
 		.kind = kind,
 		.seq = record->seq,
@@ -24,6 +25,8 @@ static void report(struct bm_run *run, const struct bm_record *record, struct bm
 	};
 	run->done++;
 	run->outcomes[kind]++;
+	if (bm_journal_settle(run->journal, record->seq, kind, &err) != BM_OK)
+		bm_run_fail(run, &err);
 	port->outcome(port->user, &outcome);
 }
 
@@ -49,8 +52,8 @@ static bool parse(struct bm_run *run, const struct bm_record *record, struct bm_
 {
 	struct bm_span text = bm_span_make(record->text, record->size);
 
-	if (record->too_long) {
-		*reason = "the line is too long";
+	if (record->too_long || record->fault != NULL) {
+		*reason = record->fault != NULL ? record->fault : "the line is too long";
 		return false;
 	}
 	enum bm_code code =
@@ -69,28 +72,64 @@ static const char *ban_reason(const struct bm_run *run, const struct bm_address 
 	return NULL;
 }
 
+/* Whoever is banned is not remembered, but told of as a duplicate when he was there before the ban was asked. */
+static enum bm_code look_up(struct bm_run *run, struct bm_span key, const char *banned, bool *twice)
+{
+	bool added = true;
+	enum bm_code code = BM_OK;
+
+	if (banned != NULL)
+		added = !bm_keyset_has(&run->seen, key.data, key.size);
+	else
+		code = bm_keyset_add(&run->seen, key.data, key.size, &added);
+	*twice = !added;
+	return code;
+}
+
 /* True when it may be sent. */
 static enum bm_code admit(
 	struct bm_run *run, const struct bm_record *record, const struct bm_address *address, bool *admitted)
 {
+	bool bans = run->banned.count > 0;
+	bool twice = false;
+
+	*admitted = true;
+	if (!bans && run->options.trust_duplicates)
+		return BM_OK;
 	unsigned char text[BM_ADDRESS_MAX];
 	struct bm_span key = bm_span_make(text, bm_address_key(address, run->options.trust_banned, text));
-	struct bm_span mailbox = bm_address_mailbox(address);
-	bool added = true;
+	const char *banned = bans ? ban_reason(run, address, key) : NULL;
+	if (!run->options.trust_duplicates && look_up(run, key, banned, &twice) != BM_OK)
+		return BM_E_NOMEM;
+	*admitted = !twice && banned == NULL;
+	if (twice)
+		reject(run, record, bm_address_mailbox(address), BM_OUTCOME_DUPLICATE, "MB017", "duplicate");
+	else if (banned != NULL)
+		reject(run, record, bm_address_mailbox(address), BM_OUTCOME_BANNED, "MB018", banned);
+	return BM_OK;
+}
 
-	*admitted = false;
-	bool twice = !run->options.trust_duplicates && bm_keyset_has(&run->seen, key.data, key.size);
-	const char *banned = ban_reason(run, address, key);
-	if (twice) {
-		reject(run, record, mailbox, BM_OUTCOME_DUPLICATE, "MB017", "duplicate");
-		return BM_OK;
+/* What the message's slots are filled with; false when that cannot be sent. */
+static bool take_values(struct bm_run *run, const struct bm_record *record, const char **reason)
+{
+	if (run->column_count == 0)
+		return true;
+	for (size_t i = 0; i < run->column_count; i++) {
+		size_t column = run->columns[i];
+		bool there = column < record->value_count && record->values[column].data != NULL;
+		run->values[i] =
+			there ? bm_span_make(record->values[column].data, record->values[column].size) : bm_span_make(NULL, 0);
 	}
-	if (banned != NULL) {
-		reject(run, record, mailbox, BM_OUTCOME_BANNED, "MB018", banned);
-		return BM_OK;
-	}
-	*admitted = true;
-	return run->options.trust_duplicates ? BM_OK : bm_keyset_add(&run->seen, key.data, key.size, &added);
+	return bm_message_check_values(run->message, run->values, run->column_count, reason) == BM_OK;
+}
+
+static enum bm_code make_item(
+	struct bm_run *run, const struct bm_record *record, const struct bm_address *address, struct bm_item **out)
+{
+	enum bm_code code = bm_item_new(&run->items, out, record, address, run->values, run->column_count);
+	if (code == BM_OK && run->column_count > 0)
+		bm_message_key(run->message, run->values, run->column_count, (*out)->key);
+	return code;
 }
 
 static enum bm_code take(struct bm_run *run, const struct bm_record *record, struct bm_item **out)
@@ -105,22 +144,35 @@ static enum bm_code take(struct bm_run *run, const struct bm_record *record, str
 		reject(run, record, bm_span_make(record->text, record->size), BM_OUTCOME_INVALID, id, reason);
 		return BM_OK;
 	}
+	if (!take_values(run, record, &reason)) {
+		reject(run, record, bm_address_mailbox(&address), BM_OUTCOME_INVALID, "", reason);
+		return BM_OK;
+	}
 	enum bm_code code = admit(run, record, &address, &admitted);
 	if (code == BM_OK && admitted)
-		code = bm_item_new(out, record, &address);
+		code = make_item(run, record, &address, out);
 	if (code != BM_OK)
 		report(run, record, bm_address_mailbox(&address), BM_OUTCOME_UNSENT, "out of memory");
 	return code;
 }
 
-enum bm_code bm_run_classify(struct bm_run *run, struct bm_item **out, uint64_t until_ms, struct bm_error *err)
+static enum bm_code claim(struct bm_run *run, uint64_t seq, struct bm_error *err)
+{
+	if (seq < run->claimed)
+		return BM_OK;
+	run->claimed = seq + BM_RUN_CLAIM;
+	return bm_journal_claim(run->journal, seq, BM_RUN_CLAIM, err);
+}
+
+enum bm_code bm_run_classify(struct bm_run *run, struct bm_item **out, struct bm_error *err)
 {
 	const struct bm_port *port = run->port;
 
 	*out = NULL;
 	while (*out == NULL && !run->list_ended) {
 		struct bm_record record;
-		enum bm_code code = port->next_record(port->user, &record, until_ms, err);
+		enum bm_code code = port->next_record(port->user, &record, err);
+		run->list_silent = code == BM_E_TIMEOUT;
 		if (code == BM_E_TIMEOUT)
 			break;
 		if (code != BM_OK)
@@ -130,11 +182,13 @@ enum bm_code bm_run_classify(struct bm_run *run, struct bm_item **out, uint64_t 
 			break;
 		}
 		run->records++;
-		code = take(run, &record, out);
+		code = claim(run, record.seq, err);
 		if (code != BM_OK)
+			bm_run_fail(run, err);
+		if (take(run, &record, out) != BM_OK)
 			return bm_error_nomem(err);
-		if (*out == NULL)
-			port->pulse(port->user);
+		if (code != BM_OK)
+			return code;
 	}
 	return BM_OK;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One recipient on its way: its record, its address and what was last said about it. One allocation each. */
+/*
+ * One recipient on its way: its record, its address, its values and what was last said about it. One piece of memory
+ * each, which a pool keeps for the next.
+ */
 #ifndef BM_ENGINE_ITEM_H
 #define BM_ENGINE_ITEM_H
 
@@ -12,6 +15,9 @@
 
 #define BM_ITEM_TEXT_MAX 200
 
+/* Sizes of items that a pool keeps, in octets beyond the struct: 128, 256 … 16,384. */
+#define BM_ITEM_CLASSES 8
+
 /* The last answer about a recipient. */
 struct bm_answer {
 	int code; /* 0: none */
@@ -20,27 +26,55 @@ struct bm_answer {
 	size_t server; /* 1-based; 0: it reached none */
 };
 
+/* What becomes of an item when its transaction is over. */
+enum bm_fate {
+	BM_FATE_OPEN,     /* not known yet */
+	BM_FATE_SETTLED,  /* has its outcome */
+	BM_FATE_READY,    /* goes at once */
+	BM_FATE_PUT_BACK, /* likewise, and may be to blame */
+	BM_FATE_WAITS,
+};
+
 struct bm_item {
 	struct bm_item *next;
+	struct bm_item *child; /* in a heap */
 	uint64_t seq;
 	uint64_t due_ms;   /* not before, when it waits for another try */
 	uint64_t delay_ms; /* the last wait, 0 = none yet */
+	uint64_t key[2];   /* of its copy of the message */
 	unsigned attempts; /* transactions that named it and got an answer */
 	unsigned put_backs;
+	enum bm_fate fate;
+	unsigned size_class;
+	bool eight_bit; /* its copy needs 8BITMIME */
 	struct bm_answer answer;
 	size_t record_size;
 	size_t mailbox_size;
-	size_t domain;        /* offset in the mailbox */
-	unsigned char data[]; /* record, then mailbox */
+	size_t domain;           /* offset in the mailbox */
+	struct bm_span original; /* as struct bm_address has them, in this item's record */
+	struct bm_span display;
+	size_t value_count;
+	struct bm_span values[]; /* and behind them: record, mailbox, octets of the values */
 };
 
-enum bm_code bm_item_new(
-	struct bm_item **out, const struct bm_record *record, const struct bm_address *address) BM_MUST_CHECK;
-void bm_item_free(struct bm_item *item);
+/* Items that are in use nowhere, by size. All octets 0: empty. */
+struct bm_item_pool {
+	struct bm_item *free[BM_ITEM_CLASSES];
+};
+
+void bm_item_pool_deinit(struct bm_item_pool *pool);
+
+/* The texts are copied. */
+enum bm_code bm_item_new(struct bm_item_pool *pool, struct bm_item **out, const struct bm_record *record,
+	const struct bm_address *address, const struct bm_span *values, size_t value_count) BM_MUST_CHECK;
+void bm_item_free(struct bm_item_pool *pool, struct bm_item *item);
 
 struct bm_span bm_item_record(const struct bm_item *item);
 struct bm_span bm_item_mailbox(const struct bm_item *item);
 struct bm_span bm_item_domain(const struct bm_item *item);
+
+/* The address that it was made of; its spans lie in the item. */
+void bm_item_address(const struct bm_item *item, struct bm_address *address);
 
 /* First in, first out; not owning. */
 struct bm_item_list {
@@ -50,23 +84,22 @@ struct bm_item_list {
 };
 
 void bm_item_list_append(struct bm_item_list *list, struct bm_item *item);
+void bm_item_list_prepend(struct bm_item_list *list, struct bm_item *item);
 struct bm_item *bm_item_list_take(struct bm_item_list *list); /* NULL when empty */
 
-/* Puts all of other before the first of list; other is empty then. */
-void bm_item_list_prepend(struct bm_item_list *list, struct bm_item_list *other);
+/* Puts one into a list that ascends by seq, where it belongs. Quick when that is near the front. */
+void bm_item_list_insert(struct bm_item_list *list, struct bm_item *item);
 
-/* Items by due_ms, then seq: a binary heap; not owning. */
+/* Both ascend by seq: all of other goes where it belongs; other is empty then. */
+void bm_item_list_merge(struct bm_item_list *list, struct bm_item_list *other);
+
+/* Items by due_ms, then seq: a pairing heap over the items themselves, so that adding cannot fail; not owning. */
 struct bm_item_heap {
-	struct bm_item **items;
+	struct bm_item *first; /* NULL when empty */
 	size_t count;
-	size_t capacity;
 };
 
-/* All its memory is taken here, so that adding cannot fail for want of it. */
-enum bm_code bm_item_heap_init(struct bm_item_heap *heap, size_t capacity) BM_MUST_CHECK;
-void bm_item_heap_deinit(struct bm_item_heap *heap);
-void bm_item_heap_add(struct bm_item_heap *heap, struct bm_item *item); /* not when full */
-struct bm_item *bm_item_heap_first(const struct bm_item_heap *heap);    /* NULL when empty */
-struct bm_item *bm_item_heap_take(struct bm_item_heap *heap);           /* NULL when empty */
+void bm_item_heap_add(struct bm_item_heap *heap, struct bm_item *item);
+struct bm_item *bm_item_heap_take(struct bm_item_heap *heap); /* NULL when empty */
 
 #endif

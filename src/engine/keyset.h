@@ -32,7 +32,4 @@ void bm_keyset_deinit(struct bm_keyset *set);
 enum bm_code bm_keyset_add(struct bm_keyset *set, const void *data, size_t size, bool *added) BM_MUST_CHECK;
 bool bm_keyset_has(const struct bm_keyset *set, const void *data, size_t size);
 
-/* The hash itself, for its test vectors. */
-struct bm_keyset_entry bm_siphash128(const uint64_t key[2], const void *data, size_t size);
-
 #endif

@@ -58,6 +58,11 @@ uint64_t bm_policy_nap(struct bm_policy *policy, const struct bm_server_options 
 	return options->sleep_length;
 }
 
+bool bm_policy_spent(const struct bm_policy *policy, const struct bm_server_options *options)
+{
+	return reached(policy->sent.messages, options->max_messages);
+}
+
 bool bm_policy_at_limit(const struct bm_policy *policy, const struct bm_server_options *options)
 {
 	return reached(policy->sent.messages, options->max_messages) ||

@@ -36,6 +36,9 @@ bool bm_policy_envelope_full(const struct bm_policy *policy, const struct bm_ser
  */
 uint64_t bm_policy_nap(struct bm_policy *policy, const struct bm_server_options *options);
 
+/* max_messages are handed over. */
+bool bm_policy_spent(const struct bm_policy *policy, const struct bm_server_options *options);
+
 /* Whether bm_policy_reached would tell a limit; changes nothing. */
 bool bm_policy_at_limit(const struct bm_policy *policy, const struct bm_server_options *options);
 

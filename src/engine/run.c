@@ -1,233 +1,167 @@
 /* SPDX-License-Identifier: MIT */
-/* The campaign's loop: one recipient after another into the open envelope, by the manual's rules. */
+/* The campaign as a whole: its beginning, its rounds and its end. */
 #include "engine/run.h"
 
 #include "base/error.h"
+#include "base/number.h"
+#include "engine/parts.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+
+static size_t connections_of(const struct bm_server_options *options)
+{
+	/* A DummyServer is one file. */
+	return options->dummy_file == NULL && options->connections > 1 ? (size_t)options->connections : 1;
+}
+
+static void set_level(struct bm_run_server *server, const char *pipelining)
+{
+	static const struct {
+		const char *name;
+		enum bm_smtp_pipelining level;
+	} levels[] = {
+		{"off", BM_SMTP_PIPELINING_OFF},
+		{"envelope", BM_SMTP_PIPELINING_ENVELOPE},
+		{"message", BM_SMTP_PIPELINING_MESSAGE},
+		{"stream", BM_SMTP_PIPELINING_STREAM},
+	};
+
+	server->level = BM_SMTP_PIPELINING_STREAM;
+	server->steps_down = true;
+	for (size_t i = 0; pipelining != NULL && i < sizeof levels / sizeof levels[0]; i++) {
+		if (strcmp(levels[i].name, pipelining) != 0)
+			continue;
+		server->level = levels[i].level;
+		server->steps_down = false;
+	}
+}
+
+static void set_up_server(struct bm_run *run, size_t index)
+{
+	struct bm_run_server *server = &run->servers[index];
+	const struct bm_server_options *options = bm_run_server_options(run, index);
+	uint64_t count = 0;
+	uint64_t period_us = 1;
+
+	server->first_slot = run->slot_count;
+	server->slot_count = connections_of(options);
+	run->slot_count += server->slot_count;
+	run->robin = run->robin || options->max_messages_per_robin != BM_ROBIN_UNSET;
+	set_level(server, options->pipelining);
+	/* What is no rate was refused where the attribute was set. */
+	if (options->rate != NULL && bm_rate_parse(bm_span_of(options->rate), &count, &period_us))
+		bm_rate_init(&server->rate, count, period_us, bm_run_now(run) * 1000);
+}
+
+static enum bm_code make_slots(struct bm_run *run)
+{
+	run->slots = calloc(run->slot_count, sizeof *run->slots);
+	if (run->slots == NULL)
+		return BM_E_NOMEM;
+	for (size_t i = 0; i < run->server_count; i++) {
+		const struct bm_run_server *server = &run->servers[i];
+		for (size_t j = 0; j < server->slot_count; j++)
+			run->slots[server->first_slot + j].server = i;
+	}
+	return BM_OK;
+}
+
+/* The copy that all recipients share, if they do. */
+static enum bm_code prepare_copies(struct bm_run *run, struct bm_error *err)
+{
+	struct bm_copy copy = {.to = NULL};
+
+	run->columns = bm_message_columns(run->message, &run->column_count);
+	run->shares = run->options.use_envelope && run->column_count == 0;
+	if (run->column_count > 0) {
+		run->values = calloc(run->column_count, sizeof *run->values);
+		if (run->values == NULL)
+			return bm_error_nomem(err);
+	}
+	return run->shares ? bm_message_render(run->message, &run->shared, &copy, err) : BM_OK;
+}
 
 enum bm_code bm_run_init(struct bm_run *run, const struct bm_run_options *options, const struct bm_port *port,
-	const struct bm_message *message, size_t server_count, struct bm_error *err)
+	const struct bm_message *message, struct bm_journal *journal, size_t server_count, struct bm_error *err)
 {
 	*run = (struct bm_run){
 		.options = *options,
 		.port = port,
 		.message = message,
+		.journal = journal,
 		.server_count = server_count,
 		.current = SIZE_MAX,
 		.turn_after = SIZE_MAX,
+		.next_id = 1,
 	};
 	bm_keyset_init(&run->seen, options->hash_key);
 	bm_keyset_init(&run->banned, options->hash_key);
-	bm_render_init(&run->render);
+	bm_render_init(&run->shared);
 	run->servers = calloc(server_count, sizeof *run->servers);
-	if (run->servers == NULL || bm_item_heap_init(&run->waiting, BM_RUN_WAITING_MAX + BM_RUN_ENVELOPE_MAX) != BM_OK)
+	if (run->servers == NULL)
 		return bm_error_nomem(err);
-	return BM_OK;
+	for (size_t i = 0; i < server_count; i++)
+		set_up_server(run, i);
+	if (make_slots(run) != BM_OK)
+		return bm_error_nomem(err);
+	return prepare_copies(run, err);
 }
 
-static void free_list(struct bm_item_list *list)
+static void free_list(struct bm_run *run, struct bm_item_list *list)
 {
 	struct bm_item *item = bm_item_list_take(list);
 	for (; item != NULL; item = bm_item_list_take(list))
-		bm_item_free(item);
+		bm_item_free(&run->items, item);
+}
+
+static void free_envelope(struct bm_run *run, struct bm_run_envelope *envelope)
+{
+	for (size_t i = 0; i < envelope->count; i++)
+		bm_item_free(&run->items, envelope->items[i]);
+	bm_envelope_return(run, envelope);
+}
+
+static void free_queue(struct bm_run *run, struct bm_run_queue *queue)
+{
+	struct bm_run_envelope *envelope = bm_queue_take(queue);
+	for (; envelope != NULL; envelope = bm_queue_take(queue))
+		free_envelope(run, envelope);
 }
 
 void bm_run_deinit(struct bm_run *run)
 {
-	free_list(&run->ready);
-	free_list(&run->back);
-	for (struct bm_item *item = bm_item_heap_take(&run->waiting); item != NULL; item = bm_item_heap_take(&run->waiting))
-		bm_item_free(item);
-	for (size_t i = 0; i < run->envelope_count; i++)
-		bm_item_free(run->envelope[i]);
-	bm_item_heap_deinit(&run->waiting);
+	free_list(run, &run->ready);
+	free_list(run, &run->eight);
+	for (size_t i = 0; run->servers != NULL && i < run->server_count; i++) {
+		struct bm_item_heap *waiting = &run->servers[i].waiting;
+		for (struct bm_item *item = bm_item_heap_take(waiting); item != NULL; item = bm_item_heap_take(waiting))
+			bm_item_free(&run->items, item);
+		free_queue(run, &run->servers[i].queue);
+	}
+	for (size_t i = 0; run->slots != NULL && i < run->slot_count; i++)
+		free_queue(run, &run->slots[i].flight);
+	if (run->open != NULL)
+		free_envelope(run, run->open);
+	bm_envelope_pool_deinit(run);
+	bm_item_pool_deinit(&run->items);
 	bm_keyset_deinit(&run->seen);
 	bm_keyset_deinit(&run->banned);
-	bm_render_deinit(&run->render);
-	free(run->envelope);
-	free(run->mailboxes);
+	bm_render_deinit(&run->shared);
+	free(run->values);
+	free(run->slots);
 	free(run->servers);
 }
 
-static enum bm_code make_room(struct bm_run *run)
+size_t bm_run_slots(const struct bm_run *run)
 {
-	if (run->envelope_count < run->envelope_capacity)
-		return BM_OK;
-	size_t capacity = run->envelope_capacity == 0 ? 128 : run->envelope_capacity * 2;
-	struct bm_item **envelope = realloc(run->envelope, capacity * sizeof(struct bm_item *));
-	if (envelope == NULL)
-		return BM_E_NOMEM;
-	run->envelope = envelope;
-	struct bm_span *mailboxes = realloc(run->mailboxes, capacity * sizeof *mailboxes);
-	if (mailboxes == NULL)
-		return BM_E_NOMEM;
-	run->mailboxes = mailboxes;
-	run->envelope_capacity = capacity;
-	return BM_OK;
+	return run->slot_count;
 }
 
-/* Rests when the current server has been awake long enough. */
-static void nap(struct bm_run *run)
+void bm_run_stop(struct bm_run *run)
 {
-	const struct bm_port *port = run->port;
-	const struct bm_server_options *options = port->options(port->user, run->current);
-	uint64_t seconds = bm_policy_nap(port->policy(port->user, run->current), options);
-
-	if (seconds > 0)
-		port->sleep(port->user, port->now_ms(port->user) + seconds * 1000, "sleep_length of", run->current);
-}
-
-/* Ends the current server's turn where a limit says so; the open envelope is finished first. */
-static enum bm_code heed_limits(struct bm_run *run, struct bm_error *err)
-{
-	const struct bm_port *port = run->port;
-
-	if (run->current == SIZE_MAX)
-		return BM_OK;
-	nap(run);
-	size_t index = run->current;
-	struct bm_policy *policy = port->policy(port->user, index);
-	const struct bm_server_options *options = port->options(port->user, index);
-	if (!bm_policy_at_limit(policy, options))
-		return BM_OK;
-	enum bm_code code = bm_run_flush(run, err);
-	/* What was not taken of the envelope is counted no more: the limit may not be reached after all. */
-	enum bm_limit limit = bm_policy_reached(policy, options);
-	if (limit == BM_LIMIT_NONE)
-		return code;
-	if (limit != BM_LIMIT_ROBIN)
-		port->disconnect(port->user, index);
-	run->current = SIZE_MAX;
-	return code;
-}
-
-/* Makes sure that there is a current server and that it is connected; what was in an open envelope stays in it. */
-static enum bm_code ensure_server(struct bm_run *run, struct bm_error *err)
-{
-	const struct bm_port *port = run->port;
-
-	enum bm_code code = heed_limits(run, err);
-	if (code == BM_OK && port->stops(port->user) > 0)
-		code = bm_error_set(err, BM_E_STOPPED, "", "stopped");
-	if (code != BM_OK)
-		return code;
-	if (run->current != SIZE_MAX && (run->envelope_count > 0 || port->connected(port->user, run->current)))
-		return BM_OK;
-	/* A connection that was given up in good order is opened again: the turn goes on. */
-	if (run->current != SIZE_MAX && bm_run_connect(run, run->current))
-		return BM_OK;
-	return bm_run_next_server(run, err);
-}
-
-static bool fits_envelope(const struct bm_run *run, const struct bm_item *item)
-{
-	const struct bm_port *port = run->port;
-	size_t index = run->current;
-
-	if (run->envelope_count == 0)
-		return true;
-	if (!run->options.use_envelope || run->envelope_count >= BM_RUN_ENVELOPE_MAX)
-		return false;
-	if (item->put_backs >= BM_RUN_PUT_BACKS_ALONE || run->envelope[0]->put_backs >= BM_RUN_PUT_BACKS_ALONE)
-		return false;
-	size_t most = run->servers[index].envelope_max;
-	if (most != 0 && run->envelope_count >= most)
-		return false;
-	if (bm_policy_envelope_full(port->policy(port->user, index), port->options(port->user, index)))
-		return false;
-	return bm_span_equal_nocase(bm_item_domain(run->envelope[0]), bm_item_domain(item));
-}
-
-/* Counts the item and puts it into the open envelope, for which there is room. */
-static void enter(struct bm_run *run, struct bm_item *item)
-{
-	const struct bm_port *port = run->port;
-	struct bm_policy *policy = port->policy(port->user, run->current);
-
-	if (run->envelope_count == 0)
-		bm_policy_reset_envelope(policy);
-	bm_policy_add(policy, 1, port->wall_ms(port->user) / 1000);
-	run->envelope[run->envelope_count++] = item;
-}
-
-/* The item goes into the open envelope, or a new one; on an error it is ready for later. */
-static enum bm_code send_item(struct bm_run *run, struct bm_item *item, struct bm_error *err)
-{
-	struct bm_item_list keep = {0};
-
-	bm_item_list_append(&keep, item);
-	bm_item_list_prepend(&run->ready, &keep);
-	enum bm_code code = ensure_server(run, err);
-	if (code == BM_OK && !fits_envelope(run, item))
-		return bm_run_flush(run, err);
-	if (code == BM_OK && make_room(run) != BM_OK)
-		code = bm_error_nomem(err);
-	if (code != BM_OK)
-		return code;
-	/* A flush may have put others before it: whoever is first now goes first, as the list has it. */
-	if (run->ready.first != item)
-		return BM_OK;
-	enter(run, bm_item_list_take(&run->ready));
-	return run->options.use_envelope ? BM_OK : bm_run_flush(run, err);
-}
-
-static bool may_read(const struct bm_run *run)
-{
-	return !run->list_ended && run->waiting.count < BM_RUN_WAITING_MAX;
-}
-
-/* Until when a silent list is waited for: somebody may be due, or sit in the open envelope. */
-static uint64_t list_patience(const struct bm_run *run)
-{
-	const struct bm_port *port = run->port;
-	const struct bm_item *due = bm_item_heap_first(&run->waiting);
-	uint64_t until = due == NULL ? UINT64_MAX : due->due_ms;
-	uint64_t envelope = port->now_ms(port->user) + BM_RUN_ENVELOPE_PATIENCE_MS;
-
-	return run->envelope_count > 0 && envelope < until ? envelope : until;
-}
-
-/* The next recipient: put back, due again, or from the list. NULL: none now. */
-static enum bm_code next_item(struct bm_run *run, struct bm_item **out, struct bm_error *err)
-{
-	const struct bm_port *port = run->port;
-	struct bm_item *due = bm_item_heap_first(&run->waiting);
-
-	*out = bm_item_list_take(&run->ready);
-	if (*out != NULL)
-		return BM_OK;
-	if (due != NULL && due->due_ms <= port->now_ms(port->user)) {
-		*out = bm_item_heap_take(&run->waiting);
-		return BM_OK;
-	}
-	return may_read(run) ? bm_run_classify(run, out, list_patience(run), err) : BM_OK;
-}
-
-/* Nothing can be sent now: the open envelope goes out, then it waits for whoever is due first. */
-static enum bm_code rest(struct bm_run *run, bool *finished, struct bm_error *err)
-{
-	const struct bm_port *port = run->port;
-
-	enum bm_code code = bm_run_flush(run, err);
-	if (code != BM_OK || run->ready.count > 0)
-		return code;
-	struct bm_item *due = bm_item_heap_first(&run->waiting);
-	*finished = due == NULL && !may_read(run);
-	if (due != NULL && !may_read(run))
-		port->sleep(port->user, due->due_ms, "deferred recipients wait for another try", SIZE_MAX);
-	return BM_OK;
-}
-
-static enum bm_code step(struct bm_run *run, bool *finished, struct bm_error *err)
-{
-	struct bm_item *item = NULL;
-
-	enum bm_code code = next_item(run, &item, err);
-	if (code != BM_OK)
-		return code;
-	run->port->pulse(run->port->user);
-	return item == NULL ? rest(run, finished, err) : send_item(run, item, err);
+	run->stopping = true;
 }
 
 static void settle_unsent(struct bm_run *run, struct bm_item *item)
@@ -236,51 +170,161 @@ static void settle_unsent(struct bm_run *run, struct bm_item *item)
 		bm_run_settle(run, item, BM_OUTCOME_DEFERRED, NULL);
 	else
 		bm_run_settle(run, item, BM_OUTCOME_UNSENT, "the campaign ended before it was its turn");
+	bm_item_free(&run->items, item);
+}
+
+static void settle_list(struct bm_run *run, struct bm_item_list *list)
+{
+	struct bm_item *item = bm_item_list_take(list);
+	for (; item != NULL; item = bm_item_list_take(list))
+		settle_unsent(run, item);
+}
+
+static void settle_waiting(struct bm_run *run, struct bm_item_heap *heap)
+{
+	struct bm_item *item = bm_item_heap_take(heap);
+	for (; item != NULL; item = bm_item_heap_take(heap))
+		settle_unsent(run, item);
 }
 
 /* What is still under way when the campaign ends early, and what can be read of the list, is accounted for. */
-static void settle_rest(struct bm_run *run)
+void bm_run_finish(struct bm_run *run)
 {
 	const struct bm_port *port = run->port;
 	struct bm_error err = BM_ERROR_INIT;
-	struct bm_item *item;
+	struct bm_item *item = NULL;
 
-	for (size_t i = 0; i < run->envelope_count; i++)
-		settle_unsent(run, run->envelope[i]);
-	run->envelope_count = 0;
-	while ((item = bm_item_list_take(&run->ready)) != NULL)
-		settle_unsent(run, item);
-	while ((item = bm_item_heap_take(&run->waiting)) != NULL)
-		settle_unsent(run, item);
-	if (!port->finite(port->user))
-		return;
-	while (!run->list_ended && bm_run_classify(run, &item, UINT64_MAX, &err) == BM_OK) {
+	assert(run->in_flight == 0);
+	run->stopping = true;
+	for (size_t i = 0; i < run->server_count; i++)
+		bm_run_forsake(run, i);
+	settle_list(run, &run->ready);
+	settle_list(run, &run->eight);
+	for (size_t i = 0; i < run->server_count; i++)
+		settle_waiting(run, &run->servers[i].waiting);
+	run->waiting = 0;
+	run->list_silent = false;
+	while (port->finite(port->user) && !run->list_ended && !run->list_silent &&
+		   bm_run_classify(run, &item, &err) == BM_OK) {
 		if (item != NULL)
 			settle_unsent(run, item);
 	}
-}
-
-static void disconnect_all(struct bm_run *run)
-{
-	const struct bm_port *port = run->port;
-
-	for (size_t i = 0; i < run->server_count; i++)
-		port->disconnect(port->user, i);
-}
-
-enum bm_code bm_run_go(struct bm_run *run, struct bm_error *err)
-{
-	const struct bm_port *port = run->port;
-	enum bm_code code = BM_OK;
-	bool finished = false;
-
-	while (code == BM_OK && !finished) {
-		code = step(run, &finished, err);
-		if (code == BM_OK && !finished && port->stops(port->user) > 0)
-			code = bm_error_set(err, BM_E_STOPPED, "", "stopped");
-	}
-	settle_rest(run);
-	disconnect_all(run);
 	run->list_complete = run->list_ended;
-	return code;
+}
+
+/* Servers that have handed over max_messages, now that nothing can be refused any more. */
+static void give_up_spent(struct bm_run *run)
+{
+	for (size_t i = 0; i < run->server_count; i++) {
+		const struct bm_run_server *server = &run->servers[i];
+		struct bm_policy *policy = bm_run_policy(run, i);
+		const struct bm_server_options *options = bm_run_server_options(run, i);
+		bool busy = server->in_flight > 0 || server->queue.envelopes > 0;
+		busy = busy || (run->open != NULL && run->open_server == i);
+		if (busy || !bm_policy_spent(policy, options) || !bm_run_is_usable(run, i) || !bm_run_has_pending(run))
+			continue;
+		(void)bm_policy_reached(policy, options);
+		bm_run_give_up(run, i);
+	}
+}
+
+/* Somebody is left to be sent, and no server for it. */
+static bool is_without_server(struct bm_run *run)
+{
+	bool suits = false;
+	bool only_eight = run->eight.count > 0 && run->ready.count == 0 && run->waiting == 0 && run->list_ended;
+
+	if (run->in_flight > 0)
+		return false;
+	for (size_t i = 0; i < run->server_count; i++)
+		suits = suits || (bm_run_is_usable(run, i) && !(only_eight && run->servers[i].seven_bit));
+	return !suits && bm_run_has_pending(run);
+}
+
+static bool is_closed(const struct bm_run *run)
+{
+	for (size_t i = 0; i < run->slot_count; i++) {
+		if (run->slots[i].state != BM_SLOT_CLOSED)
+			return false;
+	}
+	return true;
+}
+
+static void sooner(uint64_t *next_ms, uint64_t now_ms, uint64_t at_ms)
+{
+	if (at_ms > now_ms && at_ms < *next_ms)
+		*next_ms = at_ms;
+}
+
+static void next_of_server(const struct bm_run *run, size_t index, uint64_t now_ms, uint64_t *next_ms)
+{
+	const struct bm_run_server *server = &run->servers[index];
+	uint64_t wanted = server->queue.first != NULL ? server->queue.first->count : 1;
+
+	if (bm_run_is_usable(run, index)) {
+		sooner(next_ms, now_ms, server->not_before_ms);
+		sooner(next_ms, now_ms, server->no_more_ms);
+		sooner(next_ms, now_ms, server->rests_until_ms);
+	}
+	if (server->waiting.first != NULL)
+		sooner(next_ms, now_ms, server->waiting.first->due_ms);
+	if (server->rate.count != 0)
+		sooner(next_ms, now_ms, (bm_rate_when(&server->rate, wanted) + 999) / 1000);
+}
+
+static void next_of_slot(const struct bm_run *run, size_t index, uint64_t now_ms, uint64_t *next_ms)
+{
+	const struct bm_run_slot *slot = &run->slots[index];
+
+	if (slot->state == BM_SLOT_OPENING && run->robin)
+		sooner(next_ms, now_ms, slot->opened_ms + BM_RUN_OPEN_PATIENCE_MS);
+	bool rests = run->servers[slot->server].rests_until_ms > now_ms;
+	if (slot->state == BM_SLOT_OPEN && slot->flight.envelopes == 0 && !rests)
+		sooner(next_ms, now_ms, slot->idle_ms + BM_RUN_IDLE_MS);
+}
+
+static uint64_t find_next(const struct bm_run *run)
+{
+	uint64_t now_ms = bm_run_now(run);
+	uint64_t next_ms = UINT64_MAX;
+
+	if (run->stopping)
+		return UINT64_MAX;
+	for (size_t i = 0; i < run->slot_count; i++)
+		next_of_slot(run, i, now_ms, &next_ms);
+	if (bm_run_is_exhausted(run))
+		return next_ms;
+	for (size_t i = 0; i < run->server_count; i++)
+		next_of_server(run, i, now_ms, &next_ms);
+	if (run->open != NULL && run->servers[run->open_server].rests_until_ms <= now_ms)
+		sooner(&next_ms, now_ms, run->open->since_ms + BM_RUN_ENVELOPE_PATIENCE_MS);
+	return next_ms;
+}
+
+enum bm_code bm_run_advance(struct bm_run *run, uint64_t *next_ms, bool *finished, struct bm_error *err)
+{
+	*next_ms = UINT64_MAX;
+	*finished = false;
+	run->list_silent = false;
+	if (!run->stopping && run->failure.code == BM_OK) {
+		give_up_spent(run);
+		if (run->robin)
+			bm_run_robin(run);
+		else
+			bm_run_pull(run);
+	}
+	if (run->failure.code != BM_OK) {
+		*err = run->failure;
+		return run->failure.code;
+	}
+	if (!run->stopping && is_without_server(run))
+		return bm_run_no_server(run, err);
+	bm_run_tend(run);
+	if (run->in_flight > 0 || !is_closed(run) || !(run->stopping || bm_run_is_exhausted(run))) {
+		*next_ms = find_next(run);
+		return BM_OK;
+	}
+	bm_run_finish(run);
+	*finished = true;
+	return BM_OK;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One campaign as policy: who is next, on which server, in which envelope, and what became of it. One
- * transaction at a time. Every record read gets exactly one outcome. Memory: one envelope, the recipients put
- * back from it, and at most BM_RUN_WAITING_MAX that wait for another try.
+ * One campaign as policy: who is next, on which server, in which envelope, and what became of it; many connections to
+ * many servers, transactions in flight. No call waits, and none but bm_run_advance and bm_run_finish calls open,
+ * submit, close or next_record. Every record read gets exactly one outcome. Memory: what is in flight, the recipients
+ * put back from it, and at most BM_RUN_WAITING_MAX that wait for another try.
  */
 #ifndef BM_ENGINE_RUN_H
 #define BM_ENGINE_RUN_H
@@ -11,7 +12,10 @@
 #include "engine/item.h"
 #include "engine/keyset.h"
 #include "engine/port.h"
+#include "engine/rate.h"
+#include "engine/window.h"
 #include "mail/render.h"
+#include "store/journal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,12 +30,24 @@
 /* Ceiling of an envelope where envelope_limit is 0: what one transaction may hold in memory. */
 #define BM_RUN_ENVELOPE_MAX 50000
 
+/* Recipients that may wait in the queue of one server, assigned by the robin and not yet handed over. */
+#define BM_RUN_QUEUE_MAX 1000
+
+/* A connection without work is closed after so long. */
+#define BM_RUN_IDLE_MS 10000
+
+/* So long the robin waits for a connection before it passes the server over. */
+#define BM_RUN_OPEN_PATIENCE_MS 1000
+
 /* How often one recipient is put back at the most before it is deferred: a recipient that kills connections must not go
  * round for ever. */
 #define BM_RUN_PUT_BACKS_MAX 10
 
 /* From so many on it goes alone: the others of its envelope may be innocent. */
 #define BM_RUN_PUT_BACKS_ALONE 2
+
+/* Recipients claimed from the journal at once. */
+#define BM_RUN_CLAIM 1024
 
 struct bm_run_options {
 	bool use_envelope;
@@ -43,80 +59,181 @@ struct bm_run_options {
 	uint64_t hash_key[2]; /* random */
 };
 
+/* Why the run was not faster. */
+enum bm_why {
+	BM_WHY_ROUND_TRIP,
+	BM_WHY_REPLY,
+	BM_WHY_RATE,
+	BM_WHY_LIST,
+	BM_WHY_CPU,
+	BM_WHY_REST, /* sleep_length, back-off, retry */
+	BM_WHY_KINDS,
+};
+
+/* Recipients that go in one transaction. Pooled: its memory is kept from use to use. */
+struct bm_run_envelope {
+	struct bm_run_envelope *next; /* in the pool, a queue or in flight */
+	uint64_t id;
+	size_t count;
+	size_t capacity;
+	struct bm_item **items;
+	struct bm_span *mailboxes;
+	uint64_t *seqs;
+	struct bm_render render; /* this copy; unused where all share one */
+	uint64_t since_ms;       /* when the last recipient joined */
+	uint64_t refunds;        /* recipients that the counters get back */
+	size_t refused;          /* RCPTs */
+	size_t refusals_max;     /* as it was handed over */
+	size_t first_crowded;    /* index of the first for whom there was no room; SIZE_MAX: none */
+	bool accepted;           /* for one recipient or more */
+	bool broken;             /* it ended with its connection, or was not reached */
+	bool relay_fault;        /* the server, not a recipient, was refused */
+};
+
+/* First in, first out. */
+struct bm_run_queue {
+	struct bm_run_envelope *first;
+	struct bm_run_envelope *last;
+	size_t envelopes;
+	uint64_t recipients;
+};
+
+enum bm_slot_state { BM_SLOT_CLOSED, BM_SLOT_OPENING, BM_SLOT_OPEN, BM_SLOT_LEAVING };
+
+struct bm_run_slot {
+	enum bm_slot_state state;
+	size_t server;
+	struct bm_run_queue flight;
+	struct bm_window window;
+	enum bm_smtp_pipelining mode; /* how far it may pipeline: what was asked for and what EHLO offers */
+	uint64_t messages;            /* counted over this connection */
+	uint64_t errors;              /* of the port, when last asked */
+	uint64_t opened_ms;           /* since when it is opening, or open */
+	uint64_t idle_ms;             /* since when nothing is in flight */
+	bool used;                    /* something was submitted */
+	bool fruitful;                /* a transaction was completed over it */
+	bool retired;                 /* takes nothing more and is closed when nothing is in flight */
+	bool blamed;                  /* the transaction that it died with was found */
+};
+
 struct bm_run_server {
-	uint64_t transactions; /* accepted for one recipient or more */
-	uint64_t messages;     /* recipients accepted */
-	uint64_t not_before_ms;
-	size_t envelope_max; /* what it took before it hung up on a larger envelope; 0: not known */
-	bool fruitful;       /* a transaction was completed over the present connection */
-	bool unsuited;       /* cannot take this message */
+	uint64_t transactions;   /* accepted for one recipient or more */
+	uint64_t messages;       /* recipients accepted */
+	uint64_t not_before_ms;  /* after failures */
+	uint64_t no_more_ms;     /* likewise, for further connections while one is open */
+	uint64_t rests_until_ms; /* sleep_length */
+	size_t envelope_max;     /* what it took before it hung up on a larger envelope; 0: not known */
+	uint64_t rcpt_max;       /* by EHLO; 0: not known */
+	size_t first_slot;
+	size_t slot_count;
+	size_t opening;
+	size_t open;      /* that are not retired */
+	size_t in_flight; /* transactions, over all its connections */
+	size_t next_slot; /* whose turn it is, from first_slot on */
+	struct bm_run_queue queue;
+	struct bm_item_heap waiting; /* deferred by it */
+	struct bm_rate rate;
+	struct bm_odds odds;
+	uint64_t gap_us;               /* between completions, of the connection that was heard last */
+	uint64_t failures;             /* to connect, in a row, while one was open or not */
+	enum bm_smtp_pipelining level; /* the highest that it is known to bear */
+	bool steps_down;               /* pipelining is auto */
+	bool seven_bit;                /* no 8BITMIME */
+	bool used_up;                  /* the connection that ended last, by max_messages_per_connection */
+	bool unsuited;                 /* cannot take this message */
+	uint64_t times[BM_WHY_KINDS];  /* µs */
 };
 
 struct bm_run {
 	struct bm_run_options options;
 	const struct bm_port *port;
 	const struct bm_message *message;
+	struct bm_journal *journal;
 	struct bm_run_server *servers;
 	size_t server_count;
-	size_t current;    /* index of the server whose turn it is; SIZE_MAX: none */
+	struct bm_run_slot *slots;
+	size_t slot_count;
+	size_t next_slot;  /* pull: whose turn it is */
+	bool robin;        /* max_messages_per_robin is set somewhere */
+	size_t current;    /* robin: index of the server whose turn it is; SIZE_MAX: none */
 	size_t turn_after; /* index from which the next turn counts on; SIZE_MAX: begin with the first */
 	struct bm_keyset seen;
-	struct bm_keyset banned;     /* addresses, and domains */
-	struct bm_item_list ready;   /* to be sent before the list is read on */
-	struct bm_item_heap waiting; /* deferred, for another try */
-	struct bm_item **envelope;   /* open: counted, not yet sent */
-	size_t envelope_count;
-	size_t envelope_capacity;
-	struct bm_span *mailboxes; /* of the envelope, while it is sent */
-	struct bm_render render;
-	struct bm_item_list back; /* put back by the transaction under way */
+	struct bm_keyset banned;      /* addresses, and domains */
+	struct bm_item_pool items;    /* that are in use nowhere */
+	struct bm_item_list ready;    /* to be sent before the list is read on; by seq */
+	struct bm_item_list eight;    /* ready too; for servers with 8BITMIME only */
+	struct bm_run_envelope *open; /* the one that is being filled; counted, not yet sent */
+	size_t open_server;           /* for whom it is filled */
+	struct bm_run_envelope *pool;
+	struct bm_render shared; /* the copy that all recipients share */
+	bool shares;
+	const size_t *columns; /* that the message uses */
+	size_t column_count;
+	struct bm_span *values; /* of the record being read */
+	size_t waiting;         /* over all servers */
+	size_t in_flight;       /* transactions */
+	uint64_t claimed;       /* the first seq that is not claimed */
+	uint64_t next_id;
 	bool list_ended;
+	bool list_silent; /* it had nothing to give in this round */
 	bool list_complete;
-	struct bm_error last; /* what last went wrong with a server */
-	bool relay_fault;     /* the server, not the recipient, was refused in the transaction under way */
-	bool completed;       /* its end of data was answered */
-	size_t first_crowded; /* index of the first for whom there was no room in it; SIZE_MAX: none */
-	uint64_t refunds;     /* recipients of it that the counters get back */
+	bool stopping;
+	struct bm_error failure; /* what ends the campaign */
+	struct bm_error last;    /* what last went wrong with a server */
 	uint64_t records;
 	uint64_t done;
 	uint64_t transactions;
 	uint64_t outcomes[BM_OUTCOME_KINDS];
+	uint64_t times[BM_WHY_KINDS]; /* µs */
 };
 
-/* port and message are borrowed. */
+/* port, message and journal are borrowed. The servers' options are read now. */
 enum bm_code bm_run_init(struct bm_run *run, const struct bm_run_options *options, const struct bm_port *port,
-	const struct bm_message *message, size_t server_count, struct bm_error *err) BM_MUST_CHECK;
+	const struct bm_message *message, struct bm_journal *journal, size_t server_count,
+	struct bm_error *err) BM_MUST_CHECK;
 void bm_run_deinit(struct bm_run *run);
 
 /* One line, trimmed and not empty, of the file of banned addresses and domains, before the run. BM_E_ADDRESS when it is
  * neither. */
 enum bm_code bm_run_ban(struct bm_run *run, struct bm_span line) BM_MUST_CHECK;
 
-/* To its end; see bm_campaign_run. */
-enum bm_code bm_run_go(struct bm_run *run, struct bm_error *err) BM_MUST_CHECK;
+/* Sum over the servers of `connections`, each at least 1. */
+size_t bm_run_slots(const struct bm_run *run);
 
-/* Between the engine's files. */
+/* What happened on a slot: greeted, capabilities are known. */
+void bm_run_opened(struct bm_run *run, size_t slot);
+
+/* RECIPIENT and TRANSACTION events; others are ignored. */
+void bm_run_event(struct bm_run *run, size_t slot, const struct bm_smtp_event *event);
 
 /*
- * The next record that is to be sent, NULL at the end and when the list gave nothing until then; what is not to be
- * sent is given its outcome on the way.
+ * The connection is gone: it failed to open, died, or our goodbye is over (why NULL). Every transaction of it had its
+ * events before. why: what to log, with the manual's id.
  */
-enum bm_code bm_run_classify(
-	struct bm_run *run, struct bm_item **out, uint64_t until_ms, struct bm_error *err) BM_MUST_CHECK;
+void bm_run_closed(struct bm_run *run, size_t slot, const struct bm_error *why, bool stumbled);
 
-/* The item's outcome, from its last answer; frees it. */
-void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kind kind, const char *reason);
+/*
+ * Does all that can be done now: reads the list, assigns, submits, opens, closes. *next_ms: when to call it again at
+ * the latest (UINT64_MAX: when something happened). *finished: every record that was read has its outcome and every
+ * slot is closed; after bm_run_stop the rest of a finite list was read. An error ends the campaign: call
+ * bm_run_finish.
+ */
+enum bm_code bm_run_advance(struct bm_run *run, uint64_t *next_ms, bool *finished, struct bm_error *err) BM_MUST_CHECK;
 
-/* Logs what went wrong with a server and keeps it, to be told when none is left. */
-void bm_run_note(struct bm_run *run, const struct bm_error *err);
+/* No new envelope from now on; what runs is finished (bm_run_advance says when). */
+void bm_run_stop(struct bm_run *run);
 
-/* Connects a server unless it is connected; false when that failed, which is logged and counted. */
-bool bm_run_connect(struct bm_run *run, size_t index);
+/*
+ * The world has ended every connection (their events and bm_run_closed were told): what is left becomes unsent (or
+ * deferred), the rest of a finite list is read.
+ */
+void bm_run_finish(struct bm_run *run);
 
-/* Makes the next usable server current and connects it. BM_E_NO_SERVER: MB012; BM_E_STOPPED. */
-enum bm_code bm_run_next_server(struct bm_run *run, struct bm_error *err) BM_MUST_CHECK;
+/* Where time went: the loop slept between the two (µs, monotonic); or it worked. */
+void bm_run_waited(struct bm_run *run, uint64_t from_us, uint64_t until_us);
+void bm_run_worked(struct bm_run *run, uint64_t from_us, uint64_t until_us);
 
-/* Sends the open envelope, if any, over the current server; afterwards it is empty. */
-enum bm_code bm_run_flush(struct bm_run *run, struct bm_error *err) BM_MUST_CHECK;
+/* µs by reason (BM_WHY_KINDS of them), of one server or (SIZE_MAX) of the whole run. */
+const uint64_t *bm_run_times(const struct bm_run *run, size_t server);
 
 #endif

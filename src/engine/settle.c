@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Sending the open envelope, and what the answers mean for each of its recipients. */
+/* What the answers mean for each recipient of an envelope, and for the connection that it went over. */
 #include "base/error.h"
-#include "engine/run.h"
+#include "engine/parts.h"
 
 #include <stdio.h>
 #include <string.h>
+
+void bm_run_fail(struct bm_run *run, const struct bm_error *err)
+{
+	if (run->failure.code == BM_OK)
+		run->failure = *err;
+}
 
 void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kind kind, const char *reason)
 {
@@ -12,6 +18,7 @@ void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kin
 	const struct bm_answer *answer = &item->answer;
 	struct bm_span record = bm_item_record(item);
 	struct bm_span mailbox = bm_item_mailbox(item);
+	struct bm_error err = BM_ERROR_INIT;
 	struct bm_outcome outcome = {
 		.kind = kind,
 		.seq = item->seq,
@@ -26,13 +33,15 @@ void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kin
 		.attempts = item->attempts,
 		.at_ms = port->wall_ms(port->user),
 	};
+	item->fate = BM_FATE_SETTLED;
 	run->done++;
 	run->outcomes[kind]++;
+	if (bm_journal_settle(run->journal, item->seq, kind, &err) != BM_OK)
+		bm_run_fail(run, &err);
 	port->outcome(port->user, &outcome);
-	bm_item_free(item);
 }
 
-static void remember(struct bm_run *run, struct bm_item *item, const struct bm_smtp_event *event)
+static void remember(struct bm_item *item, size_t server, const struct bm_smtp_event *event)
 {
 	struct bm_answer *answer = &item->answer;
 	bool doubted = event->disposition == BM_SMTP_IN_DOUBT;
@@ -40,13 +49,14 @@ static void remember(struct bm_run *run, struct bm_item *item, const struct bm_s
 	/* An earlier answer outlives the end of a connection, but says nothing of what is in doubt. */
 	if (event->reply.code == 0 && answer->code != 0 && !doubted)
 		return;
-	answer->server = run->current + 1;
+	answer->server = server + 1;
 	answer->code = event->reply.code;
 	answer->enhanced[0] = '\0';
 	if (event->reply.code != 0) {
-		snprintf(answer->enhanced, sizeof answer->enhanced, "%s", event->reply.enhanced);
+		memcpy(answer->enhanced, event->reply.enhanced, sizeof answer->enhanced);
 		bm_reply_text(&event->reply, answer->text, sizeof answer->text);
-		item->attempts += event->answered ? 1 : 0;
+		if (event->answered && event->disposition != BM_SMTP_PUT_BACK)
+			item->attempts++;
 	} else if (event->reason != NULL) {
 		snprintf(answer->text, sizeof answer->text, "%s", event->reason);
 	}
@@ -58,33 +68,15 @@ static uint64_t next_delay(const struct bm_run *run, const struct bm_item *item)
 	return delay < run->options.retry_delay_max_ms ? delay : run->options.retry_delay_max_ms;
 }
 
-static void defer(struct bm_run *run, struct bm_item *item)
+static void defer(struct bm_run *run, size_t server, struct bm_item *item)
 {
-	const struct bm_port *port = run->port;
-	uint64_t tries = port->options(port->user, run->current)->talk_attempts;
-
-	if (item->attempts > tries) {
+	if (item->attempts > bm_run_server_options(run, server)->talk_attempts) {
 		bm_run_settle(run, item, BM_OUTCOME_DEFERRED, NULL);
 		return;
 	}
 	item->delay_ms = next_delay(run, item);
-	item->due_ms = port->now_ms(port->user) + item->delay_ms;
-	bm_item_heap_add(&run->waiting, item);
-}
-
-/* A recipient on whom the connections die is given up before the servers are: by default each bears five. */
-static size_t put_backs_max(const struct bm_run *run)
-{
-	size_t most = 3 * run->server_count;
-	return most < BM_RUN_PUT_BACKS_MAX ? most : BM_RUN_PUT_BACKS_MAX;
-}
-
-static void put_back(struct bm_run *run, struct bm_item *item)
-{
-	if (++item->put_backs > put_backs_max(run))
-		bm_run_settle(run, item, BM_OUTCOME_DEFERRED, "every connection ended before it was its turn");
-	else
-		bm_item_list_append(&run->back, item);
+	item->due_ms = bm_run_now(run) + item->delay_ms;
+	item->fate = BM_FATE_WAITS;
 }
 
 /* Said to MAIL it is about us and the server, not about any recipient (RFC 4954, 6): nobody is burnt by it. */
@@ -94,251 +86,194 @@ static bool is_relay_fault(const struct bm_smtp_event *event)
 	return event->command == BM_SMTP_MAIL && (code == 530 || code == 534 || code == 535 || code == 538);
 }
 
-static void refuse(struct bm_run *run, struct bm_item *item, const struct bm_smtp_event *event)
+static void refuse(
+	struct bm_run *run, struct bm_run_envelope *envelope, struct bm_item *item, const struct bm_smtp_event *event)
 {
-	run->refunds++;
 	if (is_relay_fault(event)) {
-		run->relay_fault = true;
-		put_back(run, item);
+		envelope->relay_fault = true;
+		item->fate = BM_FATE_PUT_BACK;
 		return;
 	}
 	bm_run_settle(run, item, BM_OUTCOME_REFUSED, NULL);
 }
 
-static void take_result(void *user, const struct bm_smtp_event *event)
+static void take_result(
+	struct bm_run *run, struct bm_run_slot *slot, struct bm_run_envelope *envelope, const struct bm_smtp_event *event)
 {
-	struct bm_run *run = user;
-	struct bm_item *item = run->envelope[event->recipient];
+	struct bm_item *item = envelope->items[event->recipient];
 
-	remember(run, item, event);
+	remember(item, slot->server, event);
+	envelope->refunds += event->disposition == BM_SMTP_ACCEPTED || event->disposition == BM_SMTP_IN_DOUBT ? 0 : 1;
+	envelope->refused += event->command == BM_SMTP_RCPT && event->reply.code >= 400 ? 1 : 0;
 	switch (event->disposition) {
 	case BM_SMTP_ACCEPTED:
-		run->servers[run->current].messages++;
-		run->completed = true;
+		run->servers[slot->server].messages++;
+		envelope->accepted = true;
 		bm_run_settle(run, item, BM_OUTCOME_ACCEPTED, NULL);
 		break;
 	case BM_SMTP_REFUSED:
-		refuse(run, item, event);
+		refuse(run, envelope, item, event);
 		break;
 	case BM_SMTP_DEFERRED:
-		run->refunds++;
-		defer(run, item);
+		defer(run, slot->server, item);
 		break;
 	case BM_SMTP_CROWDED:
-		run->refunds++;
-		if (event->recipient < run->first_crowded)
-			run->first_crowded = event->recipient;
-		bm_item_list_append(&run->back, item);
+		if (event->recipient < envelope->first_crowded)
+			envelope->first_crowded = event->recipient;
+		item->fate = BM_FATE_READY;
 		break;
 	case BM_SMTP_PUT_BACK:
-		run->refunds++;
-		put_back(run, item);
+		envelope->broken = true;
+		item->fate = BM_FATE_PUT_BACK;
+		if (event->reply.code == 503) {
+			bm_slot_retire(run, (size_t)(slot - run->slots));
+			bm_run_step_down(run, slot->server, slot->mode);
+		}
 		break;
 	case BM_SMTP_IN_DOUBT:
+		envelope->broken = true;
 		bm_run_settle(run, item, BM_OUTCOME_IN_DOUBT, NULL);
 		break;
 	}
 }
 
-/* The copy for this envelope; personal only where the header To is the recipient. */
-static enum bm_code render(struct bm_run *run, struct bm_error *err)
+/* A recipient on whom the connections die is given up before the servers are: by default each bears five. */
+static size_t put_backs_max(const struct bm_run *run)
 {
-	struct bm_item *item = run->envelope[0];
-	struct bm_address to;
-
-	if (run->options.use_envelope)
-		return bm_message_render(run->message, &run->render, NULL, 0, err);
-	struct bm_span record = bm_item_record(item);
-	enum bm_code code =
-		run->options.trust_email ? bm_address_trust(&to, record, NULL) : bm_address_parse(&to, record, NULL);
-	if (code != BM_OK)
-		return bm_error_set(err, code, "MB007", "the record does not parse a second time");
-	return bm_message_render(run->message, &run->render, &to, item->seq, err);
+	size_t most = 3 * run->server_count;
+	return most < BM_RUN_PUT_BACKS_MAX ? most : BM_RUN_PUT_BACKS_MAX;
 }
 
-static struct bm_smtp_transaction transaction_of(struct bm_run *run)
+/* True when it is given up. */
+static bool blame(struct bm_run *run, struct bm_item *item)
 {
-	for (size_t i = 0; i < run->envelope_count; i++)
-		run->mailboxes[i] = bm_item_mailbox(run->envelope[i]);
-	struct bm_smtp_transaction transaction = {
-		.id = run->transactions,
-		.sender = bm_span_of(bm_message_sender(run->message)),
-		.recipients = run->mailboxes,
-		.recipient_count = run->envelope_count,
-		.content = run->render.spans,
-		.content_count = run->render.count,
-		.size_bytes = run->render.size_bytes,
-		.eight_bit = bm_message_eight_bit(run->message),
-	};
-	return transaction;
+	if (++item->put_backs <= put_backs_max(run))
+		return false;
+	bm_run_settle(run, item, BM_OUTCOME_DEFERRED, "every connection ended before it was its turn");
+	return true;
 }
 
-/* Nothing of the envelope was said: all of it goes back. */
-static void keep_envelope(struct bm_run *run)
+static void move_on(struct bm_run *run, size_t server, struct bm_item *item, struct bm_item_list *back)
 {
-	for (size_t i = 0; i < run->envelope_count; i++) {
-		run->refunds++;
-		put_back(run, run->envelope[i]);
+	struct bm_error err = BM_ERROR_INIT;
+
+	if (item->fate == BM_FATE_SETTLED) {
+		bm_item_free(&run->items, item);
+		return;
+	}
+	if (bm_journal_retract(run->journal, item->seq, &err) != BM_OK)
+		bm_run_fail(run, &err);
+	if (item->fate == BM_FATE_WAITS) {
+		bm_item_heap_add(&run->servers[server].waiting, item);
+		run->waiting++;
+	} else {
+		bm_item_list_append(back, item);
 	}
 }
 
-/* The session is over, one way or another: what that says about the server. */
-static void end_session(struct bm_run *run, const struct bm_error *why)
+/* Each recipient goes where its answer sends it. Only those of the transaction that a connection died with are to
+ * blame for it. */
+static void clear_envelope(struct bm_run *run, size_t server, struct bm_run_envelope *envelope, bool blamed)
 {
-	const struct bm_port *port = run->port;
-	struct bm_run_server *server = &run->servers[run->current];
-	struct bm_policy *policy = port->policy(port->user, run->current);
+	struct bm_item_list back = {0};
 
-	bm_run_note(run, why);
-	/* It hung up on an envelope that was too large for it: the next is as large as what it took. */
-	if (run->first_crowded != SIZE_MAX)
-		server->envelope_max = run->first_crowded;
-	bm_policy_session_ended(policy, port->options(port->user, run->current), server->fruitful);
-	server->not_before_ms =
-		port->now_ms(port->user) + (server->fruitful ? 0 : bm_policy_backoff_ms(policy, run->options.retry_delay_ms));
-	server->fruitful = false;
-	run->current = SIZE_MAX;
-}
-
-static void give_up_server(struct bm_run *run)
-{
-	const struct bm_port *port = run->port;
-	struct bm_error err;
-
-	bm_error_set(&err, BM_E_REFUSED, "", "%s wants authentication that it was not given: it is not used any more",
-		port->server_name(port->user, run->current));
-	bm_run_note(run, &err);
-	port->disconnect(port->user, run->current);
-	port->policy(port->user, run->current)->worthless = true;
-	run->current = SIZE_MAX;
-}
-
-/* A server that counts our errors is left in good order before it hangs up on us. */
-static void retire_if_crowded(struct bm_run *run)
-{
-	const struct bm_port *port = run->port;
-	uint64_t most = port->options(port->user, run->current)->max_errors_per_connection;
-
-	if (most != 0 && port->errors(port->user, run->current) >= most)
-		port->disconnect(port->user, run->current);
-}
-
-/* Nothing of the envelope was said and nobody tried it: all of it is ready again. */
-static void reopen_envelope(struct bm_run *run)
-{
-	for (size_t i = 0; i < run->envelope_count; i++)
-		bm_item_list_append(&run->back, run->envelope[i]);
-	bm_policy_refund(run->port->policy(run->port->user, run->current), run->envelope_count);
-	run->envelope_count = 0;
-	bm_item_list_prepend(&run->ready, &run->back);
-}
-
-/* The server may have hung up while the envelope was open: in a sleep, or while the list was silent. */
-static bool revive(struct bm_run *run)
-{
-	const struct bm_port *port = run->port;
-
-	if (port->connected(port->user, run->current))
-		return true;
-	if (bm_run_connect(run, run->current)) {
-		port->policy(port->user, run->current)->sent.messages_connection = run->envelope_count;
-		return true;
+	for (size_t i = 0; i < envelope->count; i++) {
+		struct bm_item *item = envelope->items[i];
+		if (blamed && item->fate == BM_FATE_PUT_BACK)
+			(void)blame(run, item);
+		move_on(run, server, item, &back);
 	}
-	reopen_envelope(run);
-	run->current = SIZE_MAX;
-	return false;
+	bm_item_list_merge(&run->ready, &back);
 }
 
-static enum bm_code send_envelope(struct bm_run *run, struct bm_error *err)
+/* What went over the connection counts for what may come. */
+static void learn(struct bm_run *run, size_t index, const struct bm_run_envelope *envelope)
 {
 	const struct bm_port *port = run->port;
+	struct bm_run_slot *slot = &run->slots[index];
+	struct bm_run_server *server = &run->servers[slot->server];
+	uint64_t errors = port->errors(port->user, index);
+	uint64_t most = bm_run_server_options(run, slot->server)->max_errors_per_connection;
 
-	enum bm_code code = render(run, err);
-	if (code != BM_OK) {
-		keep_envelope(run);
-		return code;
-	}
-	struct bm_smtp_transaction transaction = transaction_of(run);
-	code = port->transact(port->user, run->current, &transaction, take_result, run, err);
-	if (code != BM_OK && code != BM_E_CLOSED && code != BM_E_STOPPED)
-		keep_envelope(run);
-	return code;
+	bm_odds_add(&server->odds, errors > slot->errors ? errors - slot->errors : 0, envelope->count, envelope->refused);
+	slot->errors = errors;
+	if (most != 0 && errors >= most)
+		bm_slot_retire(run, index);
+	bm_window_completed(&slot->window, bm_run_now(run));
+	server->gap_us = slot->window.gap_us;
 }
 
-static void account(struct bm_run *run)
+static void account(struct bm_run *run, struct bm_run_slot *slot, const struct bm_run_envelope *envelope)
 {
-	struct bm_run_server *server = &run->servers[run->current];
-	struct bm_policy *policy = run->port->policy(run->port->user, run->current);
+	struct bm_run_server *server = &run->servers[slot->server];
+	struct bm_policy *policy = bm_run_policy(run, slot->server);
 
-	bm_policy_refund(policy, run->refunds);
-	if (run->completed) {
-		server->fruitful = true;
+	bm_policy_refund(policy, envelope->refunds);
+	slot->messages -= envelope->refunds < slot->messages ? envelope->refunds : slot->messages;
+	if (envelope->accepted) {
 		server->transactions++;
 		run->transactions++;
 	}
-}
-
-/* What the end of the transaction means for the server; only what ends the campaign is returned. */
-static enum bm_code follow_up(struct bm_run *run, enum bm_code code, const struct bm_error *why, struct bm_error *err)
-{
-	switch (code) {
-	case BM_OK:
-		if (run->relay_fault) {
-			give_up_server(run);
-		} else {
-			/* Every command was answered: whoever the refusals are about, the server is alive. */
-			run->servers[run->current].fruitful = true;
-			run->port->policy(run->port->user, run->current)->fruitless = 0;
-			retire_if_crowded(run);
-		}
-		return BM_OK;
-	case BM_E_STOPPED:
-		run->current = SIZE_MAX;
-		*err = *why;
-		return BM_E_STOPPED;
-	case BM_E_UNSUPPORTED:
-		run->servers[run->current].unsuited = true;
-		bm_run_note(run, why);
-		run->current = SIZE_MAX;
-		return BM_OK;
-	case BM_E_CLOSED:
-	case BM_E_CONNECT:
-		end_session(run, why);
-		return BM_OK;
-	case BM_E_NOMEM:
-	case BM_E_USAGE:
-	case BM_E_MISSING:
-	case BM_E_IO:
-	case BM_E_CONF:
-	case BM_E_LIST:
-	case BM_E_MESSAGE:
-	case BM_E_ADDRESS:
-	case BM_E_TIMEOUT:
-	case BM_E_PROTOCOL:
-	case BM_E_TEMPORARY:
-	case BM_E_REFUSED:
-	case BM_E_WORTHLESS:
-	case BM_E_NO_SERVER:
-	case BM_E_LIMIT:
-		break;
+	/* When every command was answered the server is alive, whoever the refusals are about. */
+	if (envelope->accepted || !envelope->broken) {
+		slot->fruitful = true;
+		policy->fruitless = 0;
 	}
-	*err = *why;
-	return code;
 }
 
-enum bm_code bm_run_flush(struct bm_run *run, struct bm_error *err)
+static void give_up_relay(struct bm_run *run, size_t server)
 {
-	struct bm_error why = BM_ERROR_INIT;
+	struct bm_error err;
 
-	if (run->envelope_count == 0 || !revive(run))
-		return BM_OK;
-	run->refunds = 0;
-	run->completed = false;
-	run->relay_fault = false;
-	run->first_crowded = SIZE_MAX;
-	enum bm_code code = send_envelope(run, &why);
-	account(run);
-	run->envelope_count = 0;
-	bm_item_list_prepend(&run->ready, &run->back);
-	return follow_up(run, code, &why, err);
+	bm_error_set(&err, BM_E_REFUSED, "", "%s wants authentication that it was not given: it is not used any more",
+		run->port->server_name(run->port->user, server));
+	bm_run_note(run, &err);
+	bm_run_policy(run, server)->worthless = true;
+	bm_run_give_up(run, server);
+}
+
+static void end_transaction(
+	struct bm_run *run, size_t index, struct bm_run_envelope *envelope, const struct bm_smtp_event *event)
+{
+	struct bm_run_slot *slot = &run->slots[index];
+	size_t server = slot->server;
+
+	bm_queue_remove(&slot->flight, envelope);
+	run->servers[server].in_flight--;
+	run->in_flight--;
+	if (slot->flight.envelopes == 0)
+		slot->idle_ms = bm_run_now(run);
+	/* So many refusals and no more were to be heard: the others were not reached. */
+	if (envelope->refusals_max != 0 && envelope->refused >= envelope->refusals_max)
+		envelope->broken = false;
+	bool blamed = (envelope->broken && !slot->blamed) || envelope->relay_fault;
+	/* It hung up on an envelope that was too large for it: the next is as large as what it took. */
+	if (envelope->broken && !slot->blamed && envelope->first_crowded != SIZE_MAX)
+		run->servers[server].envelope_max = envelope->first_crowded;
+	slot->blamed = slot->blamed || envelope->broken;
+	learn(run, index, envelope);
+	account(run, slot, envelope);
+	clear_envelope(run, server, envelope, blamed);
+	if (event->stumbled) {
+		bm_slot_retire(run, index);
+		bm_run_step_down(run, server, slot->mode);
+	}
+	if (envelope->relay_fault && !bm_run_policy(run, server)->worthless)
+		give_up_relay(run, server);
+	bm_envelope_return(run, envelope);
+}
+
+void bm_run_event(struct bm_run *run, size_t index, const struct bm_smtp_event *event)
+{
+	struct bm_run_slot *slot = &run->slots[index];
+
+	if (event->kind != BM_SMTP_RECIPIENT && event->kind != BM_SMTP_TRANSACTION)
+		return;
+	struct bm_run_envelope *envelope = bm_queue_find(&slot->flight, event->id);
+	if (envelope == NULL)
+		return;
+	if (event->kind == BM_SMTP_RECIPIENT)
+		take_result(run, slot, envelope, event);
+	else
+		end_transaction(run, index, envelope, event);
 }

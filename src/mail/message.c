@@ -234,6 +234,7 @@ static void set_id_host(struct bm_message *message, struct bm_span host)
 {
 	memcpy(message->id_host, host.data, host.size);
 	message->id_host[host.size] = '\0';
+	message->id_host_size = host.size;
 }
 
 /* The host that was given, else the domain of From, else that of the sender. */
@@ -376,14 +377,32 @@ static enum bm_code put_subject(struct writer *writer)
 	return bm_is_blank(subject) ? BM_OK : put_text(writer, bm_span_of("Subject"), subject);
 }
 
+/* A line of each copy's own comes here. */
+static enum bm_code put_place(struct writer *writer, struct bm_place place)
+{
+	struct bm_message *message = writer->message;
+
+	if (message->place_count == message->place_capacity) {
+		size_t capacity = message->place_capacity == 0 ? 8 : 2 * message->place_capacity;
+		struct bm_place *places = realloc(message->places, capacity * sizeof *places);
+		if (places == NULL)
+			return bm_error_nomem(writer->err);
+		message->places = places;
+		message->place_capacity = capacity;
+	}
+	place.at = message->wire.size;
+	place.bare_at = place.at - message->stuffed;
+	message->places[message->place_count++] = place;
+	return BM_OK;
+}
+
 /* Either the attribute, or the place for the recipient's record. */
 static enum bm_code put_to(struct writer *writer)
 {
 	if (writer->draft->options->use_envelope)
 		return put_address(writer, "To", attribute(writer->draft, BM_ATTRIBUTE_TO));
 	writer->message->own_to = true;
-	writer->message->to_at = writer->message->wire.size;
-	return BM_OK;
+	return put_place(writer, (struct bm_place){.kind = BM_PLACE_TO});
 }
 
 static struct bm_span sender_header(const struct bm_draft *draft)
@@ -444,12 +463,12 @@ static enum bm_code put_further(struct writer *writer)
 	return code;
 }
 
-static void put_id(struct writer *writer)
+static enum bm_code put_id(struct writer *writer)
 {
 	if (bm_draft_find(writer->draft, "Message-ID") != NULL)
-		return;
+		return BM_OK;
 	writer->message->own_id = true;
-	writer->message->id_at = writer->message->wire.size;
+	return put_place(writer, (struct bm_place){.kind = BM_PLACE_ID});
 }
 
 static enum bm_code put_mime(struct writer *writer)
@@ -486,10 +505,9 @@ static enum bm_code put_composed_headers(struct writer *writer)
 		code = put_content_type(writer);
 	if (code == BM_OK)
 		code = put_further(writer);
-	if (code != BM_OK)
-		return code;
-	put_id(writer);
-	return put_mime(writer);
+	if (code == BM_OK)
+		code = put_id(writer);
+	return code == BM_OK ? put_mime(writer) : code;
 }
 
 static enum bm_code put_raw(struct writer *writer, const struct bm_field *field)
@@ -556,11 +574,10 @@ static enum bm_code put_file_headers(struct writer *writer)
 		code = fill(writer, order[i]);
 	if (code == BM_OK)
 		code = put_further(writer);
-	if (code != BM_OK)
-		return code;
-	put_id(writer);
+	if (code == BM_OK)
+		code = put_id(writer);
 	bool lacks_version = bm_draft_find(writer->draft, "MIME-Version") == NULL;
-	if (lacks_version && bm_draft_find(writer->draft, "Content-Type") != NULL)
+	if (code == BM_OK && lacks_version && bm_draft_find(writer->draft, "Content-Type") != NULL)
 		code = put_plain(writer, bm_span_of("MIME-Version"), bm_span_of("1.0"));
 	return code;
 }
@@ -593,11 +610,31 @@ static enum bm_code put_all(struct writer *writer)
 	return code == BM_OK ? BM_OK : no_room(writer, code);
 }
 
+/* The wire without its stuffed dots. */
+static enum bm_code make_bare(struct bm_message *message, struct bm_error *err)
+{
+	struct bm_span rest = bm_buf_view(&message->wire);
+
+	if (message->stuffed == 0)
+		return BM_OK;
+	bm_buf_init(&message->bare, WIRE_MAX);
+	enum bm_code code = bm_buf_reserve(&message->bare, rest.size);
+	while (code == BM_OK && rest.size > 0) {
+		const unsigned char *end = memchr(rest.data, '\n', rest.size);
+		size_t size = end == NULL ? rest.size : (size_t)(end + 1 - rest.data);
+		size_t dot = rest.data[0] == '.' ? 1 : 0;
+		code = bm_buf_append(&message->bare, rest.data + dot, size - dot);
+		rest = bm_span_make(rest.data + size, rest.size - size);
+	}
+	return code == BM_OK ? BM_OK : bm_error_nomem(err);
+}
+
 static enum bm_code compile(struct bm_message *message, const struct bm_draft *draft, struct bm_error *err)
 {
 	struct writer writer = {.message = message, .draft = draft, .limit = header_limit(draft->options), .err = err};
 
 	message->eight_bit = !bm_is_ascii(draft->body);
+	message->use_envelope = draft->options->use_envelope;
 	memcpy(message->id_seed, draft->options->message_id_seed, sizeof message->id_seed);
 	enum bm_code code = find_sender(message, draft, err);
 	if (code == BM_OK)
@@ -607,7 +644,7 @@ static enum bm_code compile(struct bm_message *message, const struct bm_draft *d
 	bm_buf_init(&writer.field, WIRE_MAX);
 	code = put_all(&writer);
 	bm_buf_deinit(&writer.field);
-	return code;
+	return code == BM_OK ? make_bare(message, err) : code;
 }
 
 /* A caller of another version has a struct of another size: what it does not know keeps its default. */
@@ -673,6 +710,10 @@ void bm_message_free(struct bm_message *message)
 	if (message == NULL)
 		return;
 	bm_buf_deinit(&message->wire);
+	bm_buf_deinit(&message->bare);
+	bm_arena_deinit(&message->arena);
+	free(message->places);
+	free(message->columns);
 	free(message);
 }
 

@@ -10,27 +10,30 @@
 
 enum reply_class { CLASS_2YZ, CLASS_3YZ, CLASS_4YZ, CLASS_5YZ, CLASS_421, CLASS_COUNT };
 
-typedef void action_function(struct bm_smtp *smtp, const struct bm_answer *answer);
+typedef void action_function(struct bm_smtp *smtp, struct bm_answer *answer);
 
-static void stray(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void stray(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_machine_close(smtp, BM_SMTP_END_OUT_OF_STEP, answer->expected.command, &answer->reply,
 		"out of step: a reply that cannot answer its command");
 }
 
-static void leave(struct bm_smtp *smtp, const struct bm_answer *answer)
+/* The server works in order: nothing behind what it answers was done. */
+static void leave(struct bm_smtp *smtp, struct bm_answer *answer)
 {
+	if (answer->tx != NULL && answer->expected.command != BM_SMTP_RSET)
+		bm_transaction_put_back(smtp, answer);
 	bm_machine_close(smtp, BM_SMTP_END_421, answer->expected.command, &answer->reply, "the server ended the session");
 }
 
 static void say_hello(struct bm_smtp *smtp, enum bm_smtp_command command, uint64_t now_ms)
 {
 	struct bm_span parts[] = {bm_span_of(command == BM_SMTP_EHLO ? "EHLO " : "HELO "), bm_span_of(smtp->domain)};
-	bm_machine_say(smtp, command, 0, parts, 2, now_ms);
+	bm_machine_say(smtp, command, NULL, parts, 2, now_ms);
 }
 
 /* Only 220 opens a session (RFC 5321, 4.3.2). */
-static void greeted(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void greeted(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	if (answer->reply.code != 220)
 		stray(smtp, answer);
@@ -38,99 +41,98 @@ static void greeted(struct bm_smtp *smtp, const struct bm_answer *answer)
 		say_hello(smtp, BM_SMTP_EHLO, answer->now_ms);
 }
 
-static void turned_away(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void turned_away(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_machine_close(
 		smtp, BM_SMTP_END_GREETING, answer->expected.command, &answer->reply, "the server does not take us");
 }
 
-static void learn(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void learn(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	smtp->hello = answer->reply;
 	bm_capabilities_parse(&smtp->capabilities, &smtp->hello);
-	bm_machine_keep(smtp, &smtp->hello_raw);
+	bm_machine_keep(smtp, &smtp->hello, &smtp->hello_raw);
 	bm_machine_ready(smtp);
 }
 
-static void fall_back(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void fall_back(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	say_hello(smtp, BM_SMTP_HELO, answer->now_ms);
 }
 
-static void be_ready(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void be_ready(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	(void)answer;
 	bm_machine_ready(smtp);
 }
 
-static void not_known(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void not_known(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_machine_close(smtp, BM_SMTP_END_HELO, answer->expected.command, &answer->reply, "the server refused our hello");
 }
 
-static void sender_taken(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void sender_taken(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	(void)answer;
 	smtp->dirty = true;
 }
 
 /* What is said already is answered still: nothing more is said but what a 354 demands. */
-static void sender_refused(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void sender_refused(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_transaction_fail(smtp, answer);
-	if (smtp->tx.state < BM_TRANSACTION_SAID)
-		smtp->tx.state = BM_TRANSACTION_DRAIN;
+	if (answer->tx->state < BM_TRANSACTION_SAID)
+		answer->tx->state = BM_TRANSACTION_DRAIN;
 }
 
-static void data_refused(struct bm_smtp *smtp, const struct bm_answer *answer)
+/* Behind a refused MAIL it is another envelope that takes recipients, and would take the content. */
+static void recipient_taken(struct bm_smtp *smtp, struct bm_answer *answer)
+{
+	if (answer->tx->verdict.set)
+		stray(smtp, answer);
+	else
+		bm_transaction_recipient_taken(smtp, answer);
+}
+
+static void recipient_refused(struct bm_smtp *smtp, struct bm_answer *answer)
+{
+	bm_transaction_recipient_refused(smtp, answer);
+}
+
+static void data_refused(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_transaction_fail(smtp, answer);
-	smtp->tx.state = BM_TRANSACTION_DRAIN;
+	answer->tx->state = BM_TRANSACTION_DRAIN;
 }
 
 /* Only 354 asks for content (RFC 5321, 3.3): 334 is a challenge. */
-static void go_on(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void go_on(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	if (answer->reply.code != 354)
 		stray(smtp, answer);
 	else
-		bm_transaction_content(smtp, answer->now_ms);
+		bm_envelope_content(smtp, answer);
 }
 
-static void taken(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void taken(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_transaction_accept(smtp, answer);
-	smtp->dirty = false;
-	smtp->tx.state = BM_TRANSACTION_DRAIN;
+	answer->tx->state = BM_TRANSACTION_DRAIN;
 }
 
-/* Refused content ends its transaction; a refused lone dot may not have (RFC 2920, 3.1). */
-static void not_taken(struct bm_smtp *smtp, const struct bm_answer *answer)
-{
-	bm_transaction_fail(smtp, answer);
-	smtp->dirty = smtp->tx.lone_dot;
-	smtp->tx.state = BM_TRANSACTION_DRAIN;
-}
-
-static void not_taken_and_leave(struct bm_smtp *smtp, const struct bm_answer *answer)
-{
-	not_taken(smtp, answer);
-	leave(smtp, answer);
-}
-
-static void was_reset(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void was_reset(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	(void)answer;
 	smtp->dirty = false;
 }
 
 /* What state it is in nobody knows: never go on (RFC 5321, 4.1.1.5). */
-static void not_reset(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void not_reset(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_machine_close(smtp, BM_SMTP_END_RSET, answer->expected.command, &answer->reply, "the server refused RSET");
 }
 
-static void talk_answered(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void talk_answered(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	smtp->talk_ending = false;
 	smtp->talk_content = answer->reply.code == 354;
@@ -138,12 +140,7 @@ static void talk_answered(struct bm_smtp *smtp, const struct bm_answer *answer)
 		leave(smtp, answer);
 }
 
-static void talk_answered_and_leave(struct bm_smtp *smtp, const struct bm_answer *answer)
-{
-	leave(smtp, answer);
-}
-
-static void goodbye(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void goodbye(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_machine_close(smtp, BM_SMTP_END_QUIT, answer->expected.command, &answer->reply, "we said QUIT");
 }
@@ -153,13 +150,13 @@ static action_function *const table[][CLASS_COUNT] = {
 	[BM_SMTP_EHLO] = {learn, stray, not_known, fall_back, leave},
 	[BM_SMTP_HELO] = {be_ready, stray, not_known, not_known, leave},
 	[BM_SMTP_MAIL] = {sender_taken, stray, sender_refused, sender_refused, leave},
-	[BM_SMTP_RCPT] = {bm_transaction_recipient_taken, stray, bm_transaction_recipient_refused,
-		bm_transaction_recipient_refused, leave},
+	[BM_SMTP_RCPT] = {recipient_taken, stray, recipient_refused, recipient_refused, leave},
 	[BM_SMTP_DATA] = {stray, go_on, data_refused, data_refused, leave},
 	[BM_SMTP_BODY] = {stray, stray, stray, stray, stray}, /* no command, never answered */
-	[BM_SMTP_END_OF_DATA] = {taken, stray, not_taken, not_taken, not_taken_and_leave},
+	[BM_SMTP_END_OF_DATA] = {taken, stray, data_refused, data_refused, leave},
+	[BM_SMTP_BDAT] = {taken, stray, data_refused, data_refused, leave},
 	[BM_SMTP_RSET] = {was_reset, stray, not_reset, not_reset, leave},
-	[BM_SMTP_TALK] = {talk_answered, talk_answered, talk_answered, talk_answered, talk_answered_and_leave},
+	[BM_SMTP_TALK] = {talk_answered, talk_answered, talk_answered, talk_answered, leave},
 	[BM_SMTP_QUIT] = {goodbye, goodbye, goodbye, goodbye, goodbye},
 };
 
@@ -170,7 +167,7 @@ static enum reply_class class_of(int code)
 	return (enum reply_class)(code / 100 - 2); /* the parser lets 200 to 599 pass */
 }
 
-void bm_action_take(struct bm_smtp *smtp, const struct bm_answer *answer)
+void bm_action_take(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	table[answer->expected.command][class_of(answer->reply.code)](smtp, answer);
 }

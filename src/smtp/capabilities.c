@@ -3,6 +3,8 @@
 
 #include "base/number.h"
 
+#define LIMIT_DIGITS_MAX 6
+
 static struct bm_span cut_word(struct bm_span *rest)
 {
 	struct bm_span word = *rest;
@@ -37,6 +39,34 @@ static void note_size(struct bm_smtp_capabilities *capabilities, struct bm_span 
 		capabilities->size_max = UINT64_MAX;
 }
 
+/* One to six digits, the first not 0 (RFC 9422, 4). */
+static void note_limit(struct bm_smtp_capabilities *capabilities, struct bm_span limit)
+{
+	const struct {
+		const char *name;
+		uint64_t *value;
+	} known[] = {
+		{"MAILMAX=", &capabilities->mail_max},
+		{"RCPTMAX=", &capabilities->rcpt_max},
+		{"RCPTDOMAINMAX=", &capabilities->rcpt_domain_max},
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		struct bm_span name = bm_span_of(known[i].name);
+		if (limit.size <= name.size || !bm_span_equal_nocase(bm_span_make(limit.data, name.size), name))
+			continue;
+		struct bm_span digits = bm_span_make(limit.data + name.size, limit.size - name.size);
+		if (digits.size <= LIMIT_DIGITS_MAX && digits.data[0] != '0' && is_digits(digits))
+			bm_number_parse(digits, known[i].value);
+	}
+}
+
+static void note_limits(struct bm_smtp_capabilities *capabilities, struct bm_span limits)
+{
+	while (limits.size > 0)
+		note_limit(capabilities, cut_word(&limits));
+}
+
 static void note_keyword(struct bm_smtp_capabilities *capabilities, struct bm_span line)
 {
 	const struct {
@@ -59,6 +89,8 @@ static void note_keyword(struct bm_smtp_capabilities *capabilities, struct bm_sp
 	}
 	if (bm_span_equal_nocase(word, bm_span_of("SIZE")))
 		note_size(capabilities, line);
+	if (bm_span_equal_nocase(word, bm_span_of("LIMITS")))
+		note_limits(capabilities, line);
 }
 
 void bm_capabilities_parse(struct bm_smtp_capabilities *capabilities, const struct bm_reply *reply)

@@ -9,6 +9,8 @@ static struct bm_span span_at(const struct bm_content *content, size_t index)
 void bm_content_start(struct bm_content *content, const struct bm_span *spans, size_t count, struct bm_span tail)
 {
 	*content = (struct bm_content){.spans = spans, .count = count, .tail = tail};
+	for (size_t i = 0; i <= count; i++)
+		content->size += span_at(content, i).size;
 }
 
 size_t bm_content_view(const struct bm_content *content, struct bm_span *spans, size_t max)
@@ -25,26 +27,27 @@ size_t bm_content_view(const struct bm_content *content, struct bm_span *spans, 
 	return filled;
 }
 
-bool bm_content_consume(struct bm_content *content, size_t size)
+/* size is less than what is left: some span takes it. */
+static void move_on(struct bm_content *content, uint64_t size)
 {
-	while (content->index <= content->count) {
-		size_t left = span_at(content, content->index).size - content->offset;
-		size_t step = size < left ? size : left;
-		content->offset += step;
-		content->sent += step;
-		size -= step;
-		if (step < left)
-			return false;
+	uint64_t left = span_at(content, content->index).size - content->offset;
+	while (size >= left) {
+		size -= left;
 		content->index++;
 		content->offset = 0;
+		left = span_at(content, content->index).size;
 	}
-	return true;
+	content->offset += (size_t)size;
 }
 
-uint64_t bm_content_size(const struct bm_content *content)
+bool bm_content_consume(struct bm_content *content, uint64_t size)
 {
-	uint64_t size = 0;
-	for (size_t i = 0; i <= content->count; i++)
-		size += span_at(content, i).size;
-	return size;
+	uint64_t left = content->size - content->sent;
+	if (size >= left) {
+		content->sent = content->size;
+		return true;
+	}
+	content->sent += size;
+	move_on(content, size);
+	return false;
 }

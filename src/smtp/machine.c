@@ -3,10 +3,12 @@
 #include "smtp/machine.h"
 
 #include "base/error.h"
+#include "base/number.h"
 
 #include <assert.h>
 
 #define SAID_CONTENT_MAX 64
+#define BLOCK_SIZE 65536
 
 static const struct {
 	uint64_t timeout_ms;
@@ -48,97 +50,165 @@ void bm_machine_queue(struct bm_smtp *smtp, const struct bm_smtp_event *event)
 
 bool bm_machine_has_room(const struct bm_smtp *smtp)
 {
-	bool grouped = smtp->pipelining == BM_SMTP_PIPELINING_ENVELOPE && smtp->capabilities.pipelining;
-	if (!grouped)
+	if (smtp->mode == BM_SMTP_PIPELINING_OFF)
 		return smtp->pipeline.count == 0;
-	size_t unsent = smtp->out.size - smtp->out_sent;
-	return smtp->pipeline.count < BM_PIPELINE_MAX && unsent + BM_MACHINE_COMMAND_MAX <= BM_MACHINE_OUT_MAX;
+	size_t unsent = bm_output_commands_left(&smtp->output);
+	return smtp->pipeline.count < BM_PIPELINE_MAX && unsent + BM_MACHINE_COMMAND_MAX <= BM_OUTPUT_COMMANDS_MAX;
 }
 
-static enum bm_code append_parts(struct bm_buf *out, const struct bm_span *parts, size_t count)
+static void tell_said(struct bm_smtp *smtp, enum bm_smtp_command command, struct bm_span text, uint64_t size)
 {
-	for (size_t i = 0; i < count; i++) {
-		/* submit and talk refused these; no command leaves with one whatever happened in between */
-		assert(!bm_span_has_control(parts[i]));
-		enum bm_code code = bm_buf_append_span(out, parts[i]);
-		if (code != BM_OK)
-			return code;
-	}
-	return bm_buf_append_str(out, "\r\n");
-}
-
-void bm_machine_say(struct bm_smtp *smtp, enum bm_smtp_command command, size_t recipient, const struct bm_span *parts,
-	size_t count, uint64_t now_ms)
-{
-	size_t start = smtp->out.size;
-	if (append_parts(&smtp->out, parts, count) != BM_OK) {
-		smtp->out.size = start;
-		smtp->starved = true;
-		return;
-	}
-	size_t size = smtp->out.size - start;
-	struct bm_smtp_event event = {.kind = BM_SMTP_SAID, .command = command, .said_size = size - 2};
-	event.said = bm_span_make(smtp->out.data + start, size - 2);
+	struct bm_smtp_event event = {.kind = BM_SMTP_SAID, .command = command, .said = text, .said_size = (size_t)size};
 	bm_machine_queue(smtp, &event);
-	smtp->said_total += size;
-	struct bm_expected expected = {command, recipient, smtp->said_total};
-	bool pushed = bm_pipeline_push(&smtp->pipeline, expected, now_ms);
-	assert(pushed);
-	(void)pushed;
 }
 
-static void queue_said_content(struct bm_smtp *smtp)
+/* Puts a command into the output; false without memory. */
+static bool put(struct bm_smtp *smtp, enum bm_smtp_command command, const struct bm_span *parts, size_t count)
+{
+	struct bm_span text;
+	if (bm_output_command(&smtp->output, parts, count, &text) != BM_OK) {
+		smtp->starved = true;
+		return false;
+	}
+	if (smtp->tell)
+		tell_said(smtp, command, text, text.size);
+	return true;
+}
+
+/* The reply may come once the output was sent up to end, a positive one once it was up to now. */
+static void expect(
+	struct bm_smtp *smtp, enum bm_smtp_command command, struct bm_transaction *tx, uint64_t end, uint64_t now_ms)
+{
+	struct bm_expected expected = {end, smtp->output.said, tx, command};
+	bm_pipeline_push(&smtp->pipeline, &expected, now_ms);
+	if (tx != NULL)
+		tx->due++;
+}
+
+void bm_machine_say(struct bm_smtp *smtp, enum bm_smtp_command command, struct bm_transaction *tx,
+	const struct bm_span *parts, size_t count, uint64_t now_ms)
+{
+	if (put(smtp, command, parts, count))
+		expect(smtp, command, tx, smtp->output.said, now_ms);
+}
+
+static void tell_content(struct bm_smtp *smtp, const struct bm_content *content)
 {
 	unsigned char first[SAID_CONTENT_MAX];
 	struct bm_span spans[SAID_CONTENT_MAX];
-	size_t count = bm_content_view(&smtp->content, spans, SAID_CONTENT_MAX);
+	size_t count = bm_content_view(content, spans, SAID_CONTENT_MAX);
 	size_t filled = 0;
 
 	for (size_t i = 0; i < count && filled < sizeof first; i++) {
 		size_t room = sizeof first - filled;
-		size_t step = spans[i].size < room ? spans[i].size : room;
-		memcpy(first + filled, spans[i].data, step);
-		filled += step;
+		size_t size = spans[i].size < room ? spans[i].size : room;
+		memcpy(first + filled, spans[i].data, size);
+		filled += size;
 	}
-	struct bm_smtp_event event = {.kind = BM_SMTP_SAID, .command = BM_SMTP_BODY};
-	event.said = bm_span_make(first, filled);
-	event.said_size = (size_t)bm_content_size(&smtp->content);
-	bm_machine_queue(smtp, &event);
+	tell_said(smtp, BM_SMTP_BODY, bm_span_make(first, filled), content->size);
 }
 
-void bm_machine_write(struct bm_smtp *smtp, enum bm_smtp_command command, const struct bm_span *spans, size_t count,
-	struct bm_span tail, uint64_t now_ms)
+/* Puts content into the output; its first block's time begins if it is written next. */
+static bool put_content(
+	struct bm_smtp *smtp, struct bm_transaction *tx, const struct bm_content *content, uint64_t now_ms)
 {
-	bm_content_start(&smtp->content, spans, count, tail);
-	smtp->writing = true;
-	smtp->block_since_ms = now_ms;
-	queue_said_content(smtp);
-	struct bm_expected expected = {command, 0, smtp->said_total};
-	bool pushed = bm_pipeline_push(&smtp->pipeline, expected, now_ms);
-	assert(pushed);
-	(void)pushed;
+	bool writing = bm_machine_is_writing(smtp);
+	if (bm_output_content(&smtp->output, content) != BM_OK) {
+		smtp->starved = true;
+		return false;
+	}
+	if (!writing)
+		smtp->block_since_ms = now_ms;
+	if (tx != NULL)
+		tx->end = smtp->output.said;
+	if (smtp->tell)
+		tell_content(smtp, content);
+	return true;
+}
+
+void bm_machine_write(struct bm_smtp *smtp, enum bm_smtp_command command, struct bm_transaction *tx,
+	const struct bm_content *content, uint64_t now_ms)
+{
+	if (put_content(smtp, tx, content, now_ms))
+		expect(smtp, command, tx, smtp->output.said, now_ms);
+}
+
+void bm_machine_chunk(
+	struct bm_smtp *smtp, struct bm_transaction *tx, const struct bm_content *content, uint64_t now_ms)
+{
+	char text[BM_NUMBER_SIZE];
+	size_t length = bm_number_format(text, content->size);
+	struct bm_span parts[] = {bm_span_of("BDAT "), bm_span_make(text, length), bm_span_of(" LAST")};
+	if (!put(smtp, BM_SMTP_BDAT, parts, 3))
+		return;
+	uint64_t end = smtp->output.said;
+	if (put_content(smtp, tx, content, now_ms))
+		expect(smtp, BM_SMTP_BDAT, tx, end, now_ms);
 }
 
 void bm_machine_ready(struct bm_smtp *smtp)
 {
 	struct bm_smtp_event event = {.kind = BM_SMTP_READY};
+	enum bm_smtp_pipelining most = BM_SMTP_PIPELINING_OFF;
+	if (smtp->capabilities.pipelining)
+		most = smtp->capabilities.chunking ? BM_SMTP_PIPELINING_STREAM : BM_SMTP_PIPELINING_MESSAGE;
+	smtp->mode = smtp->pipelining < most ? smtp->pipelining : most;
 	smtp->ready = true;
 	bm_machine_queue(smtp, &event);
 }
 
-void bm_machine_keep(struct bm_smtp *smtp, struct bm_buf *raw)
+void bm_machine_keep(struct bm_smtp *smtp, struct bm_reply *reply, struct bm_buf *raw)
 {
-	struct bm_buf spare = *raw;
-	*raw = smtp->parser.raw;
-	smtp->parser.raw = spare;
+	if (!smtp->borrowed) {
+		struct bm_buf spare = *raw;
+		*raw = smtp->parser.raw;
+		smtp->parser.raw = spare;
+		return;
+	}
+	bm_reply_find_enhanced(reply);
+	bm_buf_clear(raw);
+	if (bm_buf_append_span(raw, reply->raw) == BM_OK) {
+		reply->raw = bm_buf_view(raw);
+		return;
+	}
+	reply->raw = bm_span_make(NULL, 0);
+	reply->lines = 0;
+}
+
+uint64_t bm_machine_block(const struct bm_smtp *smtp)
+{
+	return bm_output_block(&smtp->output, BLOCK_SIZE);
+}
+
+bool bm_machine_is_writing(const struct bm_smtp *smtp)
+{
+	return bm_machine_block(smtp) != BM_OUTPUT_NOWHERE;
 }
 
 enum bm_smtp_command bm_machine_awaited(const struct bm_smtp *smtp)
 {
-	if (smtp->writing)
+	if (bm_machine_is_writing(smtp))
 		return BM_SMTP_BODY;
 	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
 	return head != NULL ? head->command : BM_SMTP_TALK;
+}
+
+/* A group is unanswered as long as one of its commands is. */
+static bool is_grouped(enum bm_smtp_command command)
+{
+	return command == BM_SMTP_RSET || command == BM_SMTP_MAIL || command == BM_SMTP_RCPT || command == BM_SMTP_DATA;
+}
+
+/* Whether a lower mode might have fared better. */
+static bool has_stumbled(const struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_command command)
+{
+	if (smtp->mode == BM_SMTP_PIPELINING_OFF || (end != BM_SMTP_END_OUT_OF_STEP && end != BM_SMTP_END_TIMEOUT))
+		return false;
+	if (bm_envelope_open_count(smtp) > 1)
+		return true;
+	if (smtp->mode == BM_SMTP_PIPELINING_STREAM && (command == BM_SMTP_BDAT || command == BM_SMTP_BODY))
+		return true;
+	return end == BM_SMTP_END_OUT_OF_STEP && is_grouped(command);
 }
 
 void bm_machine_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_command command,
@@ -150,19 +220,35 @@ void bm_machine_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_c
 		.command = command,
 		.end = smtp->quitting ? BM_SMTP_END_QUIT : end,
 		.reason = reason,
-		.unsent = smtp->writing || smtp->out.size > smtp->out_sent,
+		.unsent = smtp->output.sent < smtp->output.said,
+		.stumbled = !smtp->quitting && has_stumbled(smtp, end, command),
 	};
 	if (reply != NULL)
 		smtp->closing.reply = *reply;
-	bm_transaction_abandon(smtp, reason);
-	smtp->writing = false;
+	if (reply != NULL && smtp->borrowed)
+		bm_machine_keep(smtp, &smtp->closing.reply, &smtp->parser.raw);
+	bm_transactions_abandon(smtp, end, reason);
 	smtp->pipeline.count = 0;
 	smtp->capabilities = (struct bm_smtp_capabilities){.esmtp = false};
 	smtp->hello = (struct bm_reply){.code = 0};
 }
 
-static void queue_reply(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void count_reply(struct bm_smtp *smtp, int code)
 {
+	smtp->errors += code >= 400;
+	if (smtp->tally != NULL)
+		smtp->tally[code]++;
+}
+
+static void match(struct bm_smtp *smtp, struct bm_answer *answer)
+{
+	answer->expected = bm_pipeline_pop(&smtp->pipeline, answer->now_ms);
+	answer->tx = answer->expected.tx;
+	if (answer->tx != NULL)
+		answer->tx->due--;
+	if (!smtp->tell)
+		return;
+	bm_reply_find_enhanced(&answer->reply);
 	struct bm_smtp_event event = {.kind = BM_SMTP_REPLY, .command = answer->expected.command, .reply = answer->reply};
 	bm_machine_queue(smtp, &event);
 }
@@ -170,11 +256,12 @@ static void queue_reply(struct bm_smtp *smtp, const struct bm_answer *answer)
 /* A verdict on content before all of it was sent: there is no way to stop but to close (F23). */
 static void answer_content_early(struct bm_smtp *smtp, struct bm_answer *answer)
 {
-	answer->expected = bm_pipeline_pop(&smtp->pipeline, answer->now_ms);
-	queue_reply(smtp, answer);
-	if (answer->expected.command == BM_SMTP_END_OF_DATA)
-		bm_transaction_fail(smtp, answer);
+	match(smtp, answer);
 	enum bm_smtp_end end = answer->reply.code == 421 ? BM_SMTP_END_421 : BM_SMTP_END_OUT_OF_STEP;
+	if (answer->tx != NULL && end == BM_SMTP_END_421)
+		bm_transaction_put_back(smtp, answer);
+	else if (answer->tx != NULL)
+		bm_transaction_fail(smtp, answer);
 	bm_machine_close(smtp, end, answer->expected.command, &answer->reply,
 		"the server refused the content before all of it was sent");
 }
@@ -195,17 +282,22 @@ static void answer_early(struct bm_smtp *smtp, struct bm_answer *answer)
 			smtp, BM_SMTP_END_OUT_OF_STEP, awaited, &answer->reply, "out of step: a reply to nothing that was said");
 }
 
-void bm_machine_answer(struct bm_smtp *smtp, uint64_t now_ms)
+/* A chunk may be refused before it was read: Postfix and Exim do, and read it all the same. */
+static bool is_early(const struct bm_smtp *smtp, const struct bm_reply *reply)
 {
-	struct bm_answer answer = {.now_ms = now_ms};
-	bool whole = bm_reply_parser_view(&smtp->parser, &answer.reply);
-	assert(whole);
-	(void)whole;
-	if (smtp->early) {
-		answer_early(smtp, &answer);
+	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
+	if (head == NULL)
+		return true;
+	return smtp->reply_since < (reply->code >= 400 ? head->end : head->whole);
+}
+
+void bm_machine_answer(struct bm_smtp *smtp, struct bm_answer *answer)
+{
+	count_reply(smtp, answer->reply.code);
+	if (is_early(smtp, &answer->reply)) {
+		answer_early(smtp, answer);
 		return;
 	}
-	answer.expected = bm_pipeline_pop(&smtp->pipeline, now_ms);
-	queue_reply(smtp, &answer);
-	bm_action_take(smtp, &answer);
+	match(smtp, answer);
+	bm_action_take(smtp, answer);
 }

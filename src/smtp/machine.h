@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inside of struct bm_smtp, shared by the sources of this folder: smtp.c (the verbs), machine.c (saying, matching
- * and closing), action.c (what each reply does), transaction.c (one envelope).
+ * and closing), action.c (what each reply does), transaction.c (taking transactions, what becomes of each recipient),
+ * envelope.c (what is said of which transaction, and when).
  *
- * Invariants: commands in `out` and replies in `pipeline` are in the order said; content is only written
- * while no command is in `out`; after the close nothing is said, parsed or expected.
+ * Invariants: output and pipeline are in the order said; a transaction's replies all come before those of the next;
+ * after the close nothing is said, parsed or expected.
  */
 #ifndef BM_SMTP_MACHINE_H
 #define BM_SMTP_MACHINE_H
 
 #include "base/buf.h"
-#include "smtp/content.h"
+#include "smtp/output.h"
 #include "smtp/pipeline.h"
 #include "smtp/queue.h"
 #include "smtp/smtp.h"
 
-#define BM_MACHINE_OUT_MAX 65536    /* octets of commands said and not yet sent */
 #define BM_MACHINE_COMMAND_MAX 1024 /* one command with its CR LF */
-#define BM_MACHINE_PARTS_MAX 8
+#define BM_TRANSACTION_FEW 16       /* recipients whose fates need no memory of their own */
 
 enum bm_transaction_state {
-	BM_TRANSACTION_NONE,
-	BM_TRANSACTION_RSET, /* this command is to be said next … */
+	BM_TRANSACTION_WAITING, /* nothing of it is said */
+	BM_TRANSACTION_RSET,    /* this command is to be said next … */
 	BM_TRANSACTION_MAIL,
 	BM_TRANSACTION_RCPT,
-	BM_TRANSACTION_DATA,
-	BM_TRANSACTION_SAID,    /* DATA is said */
-	BM_TRANSACTION_CONTENT, /* 354 was read: content, then its reply */
-	BM_TRANSACTION_DRAIN,   /* nothing more to say, replies are due */
-	BM_TRANSACTION_SETTLED, /* its events are being fetched */
+	BM_TRANSACTION_END,     /* DATA, or BDAT with the content */
+	BM_TRANSACTION_SAID,    /* it is said, its reply is due */
+	BM_TRANSACTION_CONTENT, /* 354 was read and the content is said, its reply is due */
+	BM_TRANSACTION_DRAIN,   /* nothing more to say, replies may be due and octets unsent */
+	BM_TRANSACTION_SETTLED, /* its events are to be fetched */
 };
 
 /* One octet for each recipient. */
@@ -49,41 +49,61 @@ struct bm_verdict {
 	struct bm_buf raw;
 };
 
+/* A slot, used again and again. */
 struct bm_transaction {
 	struct bm_smtp_transaction given;
 	enum bm_transaction_state state;
-	unsigned char *fates;
-	size_t fates_capacity;
-	size_t next;  /* recipient whose RCPT is to be said next; of a settled one, whose event is due */
-	size_t taken; /* recipients with 2yz to RCPT */
 	bool lone_dot;
+	bool stumbled;
+	size_t next;     /* recipient whose RCPT is to be said next; of a settled one, whose event is due */
+	size_t reach;    /* recipients from here on are not tried */
+	size_t answered; /* recipients whose RCPT was answered … */
+	size_t taken;    /* … with 2yz */
+	size_t due;      /* replies that are expected */
+	uint64_t end;    /* where its end of data ends in the output, BM_OUTPUT_NOWHERE until it is said */
+	unsigned char *fates;
+	unsigned char few[BM_TRANSACTION_FEW];
+	unsigned char *many;
+	size_t many_capacity;
 	struct bm_verdict verdict;
+};
+
+/* The transactions under way: a ring of slots. They are numbered as they were submitted; a number's slot is its
+ * remainder. */
+struct bm_transactions {
+	struct bm_transaction *slots;
+	size_t capacity;  /* a power of two, 0 before the first */
+	uint64_t first;   /* the oldest whose events were not all fetched */
+	uint64_t settled; /* those before it are settled */
+	uint64_t saying;  /* the one of which something is to be said or may have to be */
+	uint64_t next;    /* the next to be submitted */
 };
 
 struct bm_smtp {
 	char *domain;
 	uint64_t timeout_ms;
-	enum bm_smtp_pipelining pipelining;
+	enum bm_smtp_pipelining pipelining; /* as wished */
+	enum bm_smtp_pipelining mode;       /* as it is */
+	size_t depth;
+	bool tell;
+	uint64_t *tally;
+	uint64_t errors;
 
 	bool ready;    /* greeted */
 	bool quitting; /* QUIT was said */
 	bool dirty;    /* an aborted transaction may be open: RSET before the next */
+	bool begun;    /* something of a transaction was said */
 	bool starved;  /* memory was short: the session ends with this verb */
 	bool closed;
 	bool closed_told;
 
 	struct bm_reply_parser parser;
-	bool early; /* the reply being parsed began before its command was sent */
+	uint64_t reply_since; /* octets sent when the reply being parsed began */
+	bool borrowed;        /* the reply being answered is the caller's memory, not the parser's */
 	struct bm_pipeline pipeline;
 	struct bm_queue queue;
 
-	struct bm_buf out;
-	size_t out_sent;     /* octets of out that were sent */
-	uint64_t said_total; /* octets of commands ever said */
-	uint64_t sent_total; /* and sent */
-
-	bool writing; /* content is not entirely sent */
-	struct bm_content content;
+	struct bm_output output;
 	uint64_t block_since_ms;
 	struct bm_buf talk_body; /* content given to talk */
 	struct bm_span talk_span;
@@ -94,65 +114,88 @@ struct bm_smtp {
 	struct bm_buf hello_raw;
 	struct bm_reply hello; /* the reply to EHLO, code 0 without one */
 
-	struct bm_transaction tx;
+	uint64_t mails; /* MAIL commands said or sure to be said */
+	struct bm_transactions transactions;
 	struct bm_smtp_event closing;
 };
 
 /* A reply and the command it answers. */
 struct bm_answer {
 	struct bm_expected expected;
+	struct bm_transaction *tx; /* whose command it was, or NULL */
 	struct bm_reply reply;
 	uint64_t now_ms;
 };
 
 /* machine.c */
 
-/* Says one command out of parts (a part without octets is skipped). */
-void bm_machine_say(struct bm_smtp *smtp, enum bm_smtp_command command, size_t recipient, const struct bm_span *parts,
-	size_t count, uint64_t now_ms);
+/* Says one command out of parts (a part without octets is skipped). tx: whose it is, or NULL. */
+void bm_machine_say(struct bm_smtp *smtp, enum bm_smtp_command command, struct bm_transaction *tx,
+	const struct bm_span *parts, size_t count, uint64_t now_ms);
 /* True when one more command of the group may be said now. */
 bool bm_machine_has_room(const struct bm_smtp *smtp);
-/* Starts content; what answers it is expected as command. */
-void bm_machine_write(struct bm_smtp *smtp, enum bm_smtp_command command, const struct bm_span *spans, size_t count,
-	struct bm_span tail, uint64_t now_ms);
+/* Says content; what answers it is expected as command. */
+void bm_machine_write(struct bm_smtp *smtp, enum bm_smtp_command command, struct bm_transaction *tx,
+	const struct bm_content *content, uint64_t now_ms);
+/* Says "BDAT n LAST" and content. */
+void bm_machine_chunk(
+	struct bm_smtp *smtp, struct bm_transaction *tx, const struct bm_content *content, uint64_t now_ms);
 void bm_machine_queue(struct bm_smtp *smtp, const struct bm_smtp_event *event);
 void bm_machine_ready(struct bm_smtp *smtp);
 /* Ends the session and decides what is undecided. reply may be NULL. */
 void bm_machine_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_command command,
 	const struct bm_reply *reply, const char *reason);
-/* Moves the parser's octets to raw, so that the reply outlives the next one. */
-void bm_machine_keep(struct bm_smtp *smtp, struct bm_buf *raw);
-/* One whole reply is in the parser. */
-void bm_machine_answer(struct bm_smtp *smtp, uint64_t now_ms);
-/* What is being waited for. */
+/* Keeps the octets of the reply being answered in raw; reply's span follows. Without memory its text is lost. */
+void bm_machine_keep(struct bm_smtp *smtp, struct bm_reply *reply, struct bm_buf *raw);
+/* True while the next octet to be sent is one of content. */
+bool bm_machine_is_writing(const struct bm_smtp *smtp);
+/* The place of the block of content that is being written. */
+uint64_t bm_machine_block(const struct bm_smtp *smtp);
+/* What the session waits for. */
 enum bm_smtp_command bm_machine_awaited(const struct bm_smtp *smtp);
 uint64_t bm_machine_time_out(const struct bm_smtp *smtp, enum bm_smtp_command command);
 const char *bm_machine_time_out_reason(enum bm_smtp_command command);
+/* A whole reply: finds its command and acts. */
+void bm_machine_answer(struct bm_smtp *smtp, struct bm_answer *answer);
 
 /* action.c */
 
-/* Does what the table says for the answer's command and class. */
-void bm_action_take(struct bm_smtp *smtp, const struct bm_answer *answer);
+void bm_action_take(struct bm_smtp *smtp, struct bm_answer *answer);
 
 /* transaction.c */
 
-void bm_transaction_init(struct bm_transaction *tx);
-void bm_transaction_deinit(struct bm_transaction *tx);
+void bm_transactions_deinit(struct bm_transactions *txs);
+/* Those whose events were not all fetched. */
+size_t bm_transactions_held(const struct bm_transactions *txs);
+/* The oldest one is number txs->first. */
+static inline struct bm_transaction *bm_transactions_get(const struct bm_transactions *txs, uint64_t number)
+{
+	return &txs->slots[number & (txs->capacity - 1)];
+}
 enum bm_code bm_transaction_check(
 	const struct bm_smtp *smtp, const struct bm_smtp_transaction *given, struct bm_error *err) BM_MUST_CHECK;
 enum bm_code bm_transaction_begin(
 	struct bm_smtp *smtp, const struct bm_smtp_transaction *given, struct bm_error *err) BM_MUST_CHECK;
-/* Says what may be said now; settles when nothing is left to say or to wait for. */
-void bm_transaction_advance(struct bm_smtp *smtp, uint64_t now_ms);
+void bm_transaction_settle(struct bm_transaction *tx);
 /* 4yz or 5yz: what it means for all undecided recipients. The first such reply counts. */
 void bm_transaction_fail(struct bm_smtp *smtp, const struct bm_answer *answer);
+/* 421: nobody is to blame. */
+void bm_transaction_put_back(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_accept(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_recipient_taken(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_recipient_refused(struct bm_smtp *smtp, const struct bm_answer *answer);
-void bm_transaction_content(struct bm_smtp *smtp, uint64_t now_ms);
-/* The session ended with it under way. */
-void bm_transaction_abandon(struct bm_smtp *smtp, const char *reason);
-/* The next event of a settled transaction; its last is BM_SMTP_TRANSACTION. */
+/* The session ended with these under way. */
+void bm_transactions_abandon(struct bm_smtp *smtp, enum bm_smtp_end end, const char *reason);
+/* The next event of the oldest when it is settled; a transaction's last is BM_SMTP_TRANSACTION. */
 bool bm_transaction_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event);
+
+/* envelope.c */
+
+/* Transactions of which something is said and that are not settled. */
+size_t bm_envelope_open_count(const struct bm_smtp *smtp);
+/* Says what may be said now; settles those of which nothing is left to say, to send or to wait for. */
+void bm_envelope_advance(struct bm_smtp *smtp, uint64_t now_ms);
+/* 354 was read. */
+void bm_envelope_content(struct bm_smtp *smtp, const struct bm_answer *answer);
 
 #endif

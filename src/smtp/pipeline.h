@@ -8,12 +8,17 @@
 
 #include "smtp/smtp.h"
 
+#include <assert.h>
+
 #define BM_PIPELINE_MAX 1024
 
+struct bm_transaction;
+
 struct bm_expected {
+	uint64_t end;              /* the reply may begin once that many octets were sent … */
+	uint64_t whole;            /* … and, when it is positive, that many: of BDAT, its content too (RFC 3030, 2) */
+	struct bm_transaction *tx; /* whose command it is, NULL: nobody's */
 	enum bm_smtp_command command;
-	size_t recipient; /* of RCPT: its index */
-	uint64_t end;     /* the command is said once that many octets of commands were sent */
 };
 
 struct bm_pipeline {
@@ -24,12 +29,30 @@ struct bm_pipeline {
 };
 
 /* The oldest, NULL when nothing is expected. */
-const struct bm_expected *bm_pipeline_head(const struct bm_pipeline *pipeline);
+static inline const struct bm_expected *bm_pipeline_head(const struct bm_pipeline *pipeline)
+{
+	return pipeline->count > 0 ? &pipeline->ring[pipeline->head] : NULL;
+}
 
-/* False when it is full. */
-bool bm_pipeline_push(struct bm_pipeline *pipeline, struct bm_expected expected, uint64_t now_ms);
+/* There must be room: count is less than BM_PIPELINE_MAX. */
+static inline void bm_pipeline_push(struct bm_pipeline *pipeline, const struct bm_expected *expected, uint64_t now_ms)
+{
+	assert(pipeline->count < BM_PIPELINE_MAX);
+	if (pipeline->count == 0)
+		pipeline->head_since_ms = now_ms;
+	pipeline->ring[(pipeline->head + pipeline->count) % BM_PIPELINE_MAX] = *expected;
+	pipeline->count++;
+}
 
 /* Drops the oldest; the next one's time-out begins. */
-struct bm_expected bm_pipeline_pop(struct bm_pipeline *pipeline, uint64_t now_ms);
+static inline struct bm_expected bm_pipeline_pop(struct bm_pipeline *pipeline, uint64_t now_ms)
+{
+	assert(pipeline->count > 0);
+	struct bm_expected expected = pipeline->ring[pipeline->head];
+	pipeline->head = (pipeline->head + 1) % BM_PIPELINE_MAX;
+	pipeline->count--;
+	pipeline->head_since_ms = now_ms;
+	return expected;
+}
 
 #endif

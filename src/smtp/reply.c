@@ -156,11 +156,39 @@ bool bm_reply_parser_view(const struct bm_reply_parser *parser, struct bm_reply 
 	if (!parser->complete)
 		return false;
 	*reply = (struct bm_reply){.code = parser->code, .raw = bm_buf_view(&parser->raw), .lines = parser->lines};
+	bm_reply_find_enhanced(reply);
+	return true;
+}
+
+void bm_reply_find_enhanced(struct bm_reply *reply)
+{
 	struct bm_span text = bm_reply_line(reply, 0);
 	size_t length = enhanced_length(text, reply->code / 100);
+	memset(reply->enhanced, 0, sizeof reply->enhanced);
 	if (length > 0 && length < sizeof reply->enhanced)
 		memcpy(reply->enhanced, text.data, length);
-	return true;
+}
+
+/* A code and what may stand behind that of a last line. */
+static bool is_last_line(const unsigned char *line, size_t size)
+{
+	if (size <= CODE_SIZE || line[0] < '2' || line[0] > '5' || !is_digit(line[1]) || !is_digit(line[2]))
+		return false;
+	if (line[CODE_SIZE] == '\r')
+		return line[CODE_SIZE + 1] == '\n';
+	return line[CODE_SIZE] == ' ' || line[CODE_SIZE] == '\n';
+}
+
+size_t bm_reply_scan(const void *data, size_t size, struct bm_reply *reply)
+{
+	const unsigned char *end = memchr(data, '\n', size < BM_REPLY_LINE_MAX ? size : BM_REPLY_LINE_MAX);
+	if (end == NULL)
+		return 0;
+	size_t length = (size_t)(end - (const unsigned char *)data) + 1;
+	if (!is_last_line(data, length))
+		return 0;
+	*reply = (struct bm_reply){.code = code_of(data), .raw = bm_span_make(data, length), .lines = 1};
+	return length;
 }
 
 /* The line at the front of rest, which is moved behind it. */

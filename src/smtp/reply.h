@@ -55,6 +55,15 @@ void bm_reply_parser_reset(struct bm_reply_parser *parser);
 /* True when part of a reply is there. */
 bool bm_reply_parser_busy(const struct bm_reply_parser *parser);
 
+/*
+ * A whole single-line reply at the front of data, by reference: its size, and *reply filled but for the enhanced code.
+ * 0: there is none, or it takes the parser to say what is there. For a parser that is not busy.
+ */
+size_t bm_reply_scan(const void *data, size_t size, struct bm_reply *reply);
+
+/* Fills in the enhanced code. */
+void bm_reply_find_enhanced(struct bm_reply *reply);
+
 /* The text of line index (0-based) without code, separator and line end; empty beyond the last. */
 struct bm_span bm_reply_line(const struct bm_reply *reply, size_t index);
 

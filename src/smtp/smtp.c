@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#define BLOCK_SIZE 65536
 #define EXTRA_MAX 16
 
 static bool is_text(struct bm_span text)
@@ -27,14 +26,16 @@ static void init(struct bm_smtp *smtp, const struct bm_smtp_options *options, ui
 {
 	smtp->timeout_ms = options->timeout_ms;
 	smtp->pipelining = options->pipelining;
+	smtp->depth = options->depth == 0 ? 1 : options->depth < BM_PIPELINE_MAX ? options->depth : BM_PIPELINE_MAX;
+	smtp->tell = options->tell;
+	smtp->tally = options->tally;
 	bm_reply_parser_init(&smtp->parser);
 	bm_queue_init(&smtp->queue);
-	bm_buf_init(&smtp->out, 2 * BM_MACHINE_OUT_MAX);
+	bm_output_init(&smtp->output);
 	bm_buf_init(&smtp->hello_raw, BM_REPLY_SIZE_MAX);
 	bm_buf_init(&smtp->talk_body, SIZE_MAX / 2);
-	bm_transaction_init(&smtp->tx);
 	struct bm_expected greeting = {.command = BM_SMTP_GREETING};
-	bm_pipeline_push(&smtp->pipeline, greeting, now_ms);
+	bm_pipeline_push(&smtp->pipeline, &greeting, now_ms);
 }
 
 enum bm_code bm_smtp_new(
@@ -62,10 +63,10 @@ void bm_smtp_free(struct bm_smtp *smtp)
 		return;
 	bm_reply_parser_deinit(&smtp->parser);
 	bm_queue_deinit(&smtp->queue);
-	bm_buf_deinit(&smtp->out);
+	bm_output_deinit(&smtp->output);
 	bm_buf_deinit(&smtp->hello_raw);
 	bm_buf_deinit(&smtp->talk_body);
-	bm_transaction_deinit(&smtp->tx);
+	bm_transactions_deinit(&smtp->transactions);
 	free(smtp->domain);
 	free(smtp);
 }
@@ -75,33 +76,45 @@ static void conclude(struct bm_smtp *smtp, uint64_t now_ms)
 {
 	if (smtp->closed)
 		return;
-	bm_transaction_advance(smtp, now_ms);
+	bm_envelope_advance(smtp, now_ms);
 	if (smtp->starved)
 		bm_machine_close(smtp, BM_SMTP_END_NOMEM, bm_machine_awaited(smtp), NULL, "out of memory");
 }
 
-static bool awaits_reply(const struct bm_smtp *smtp)
-{
-	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
-	return head != NULL && !smtp->writing && head->end <= smtp->sent_total;
-}
-
-/* One reply or what there is of it; the octets used. */
-static size_t feed_some(struct bm_smtp *smtp, const unsigned char *data, size_t size, uint64_t now_ms)
+/* What does not end in the chunk, has many lines or is no reply. */
+static size_t parse_some(struct bm_smtp *smtp, const unsigned char *data, size_t size, struct bm_answer *answer)
 {
 	size_t used = 0;
-	if (!bm_reply_parser_busy(&smtp->parser))
-		smtp->early = !awaits_reply(smtp);
 	enum bm_code code = bm_reply_parser_feed(&smtp->parser, data, size, &used);
 	if (code == BM_E_PROTOCOL) {
 		bm_machine_close(smtp, BM_SMTP_END_OUT_OF_STEP, bm_machine_awaited(smtp), NULL, smtp->parser.fault);
 	} else if (code != BM_OK) {
 		smtp->starved = true;
-	} else if (smtp->parser.complete) {
-		bm_machine_answer(smtp, now_ms);
+	} else if (bm_reply_parser_view(&smtp->parser, &answer->reply)) {
+		bm_machine_answer(smtp, answer);
 		/* what closed the session stays in the parser */
 		if (!smtp->closed)
 			bm_reply_parser_reset(&smtp->parser);
+	}
+	return used;
+}
+
+/* One reply or what there is of it; the octets used. */
+static size_t feed_some(struct bm_smtp *smtp, const unsigned char *data, size_t size, uint64_t now_ms)
+{
+	struct bm_answer answer;
+	size_t used = 0;
+	answer.now_ms = now_ms;
+	if (!bm_reply_parser_busy(&smtp->parser)) {
+		smtp->reply_since = smtp->output.sent;
+		used = bm_reply_scan(data, size, &answer.reply);
+	}
+	if (used > 0) {
+		smtp->borrowed = true;
+		bm_machine_answer(smtp, &answer);
+		smtp->borrowed = false;
+	} else {
+		used = parse_some(smtp, data, size, &answer);
 	}
 	conclude(smtp, now_ms);
 	return used;
@@ -124,51 +137,28 @@ void bm_smtp_lost(struct bm_smtp *smtp, const char *reason, uint64_t now_ms)
 
 size_t bm_smtp_output(struct bm_smtp *smtp, struct bm_span *spans, size_t max)
 {
-	if (smtp->closed || max == 0)
-		return 0;
-	size_t unsent = smtp->out.size - smtp->out_sent;
-	if (unsent > 0) {
-		spans[0] = bm_span_make(smtp->out.data + smtp->out_sent, unsent);
-		return 1;
-	}
-	return smtp->writing ? bm_content_view(&smtp->content, spans, max) : 0;
+	return smtp->closed ? 0 : bm_output_view(&smtp->output, spans, max);
 }
 
-/* The head's time begins when the last octet of its command went. */
-static void sent_commands(struct bm_smtp *smtp, size_t size, uint64_t now_ms)
+static bool is_passed(uint64_t place, uint64_t before, uint64_t after)
 {
-	uint64_t before = smtp->sent_total;
-	smtp->sent_total += size;
-	smtp->out_sent += size;
-	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
-	if (head != NULL && head->end > before && head->end <= smtp->sent_total)
-		smtp->pipeline.head_since_ms = now_ms;
-	if (smtp->out_sent == smtp->out.size || smtp->out_sent >= BM_MACHINE_OUT_MAX) {
-		bm_buf_consume(&smtp->out, smtp->out_sent);
-		smtp->out_sent = 0;
-	}
-}
-
-static void sent_content(struct bm_smtp *smtp, size_t size, uint64_t now_ms)
-{
-	uint64_t block = smtp->content.sent / BLOCK_SIZE;
-	smtp->writing = !bm_content_consume(&smtp->content, size);
-	if (smtp->content.sent / BLOCK_SIZE != block)
-		smtp->block_since_ms = now_ms;
-	if (!smtp->writing)
-		smtp->pipeline.head_since_ms = now_ms;
+	return place > before && place <= after;
 }
 
 void bm_smtp_sent(struct bm_smtp *smtp, size_t size, uint64_t now_ms)
 {
 	if (smtp->closed)
 		return;
-	size_t unsent = smtp->out.size - smtp->out_sent;
-	size_t commands = size < unsent ? size : unsent;
-	if (commands > 0)
-		sent_commands(smtp, commands, now_ms);
-	if (size > commands && smtp->writing)
-		sent_content(smtp, size - commands, now_ms);
+	uint64_t before = smtp->output.sent;
+	uint64_t block = bm_machine_block(smtp);
+	bm_output_consume(&smtp->output, size);
+	uint64_t after = smtp->output.sent;
+	if (bm_machine_block(smtp) != block)
+		smtp->block_since_ms = now_ms;
+	/* The head's time begins when the last octet of its command went, and of a chunk's content once more. */
+	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
+	if (head != NULL && (is_passed(head->end, before, after) || is_passed(head->whole, before, after)))
+		smtp->pipeline.head_since_ms = now_ms;
 	conclude(smtp, now_ms);
 }
 
@@ -192,10 +182,12 @@ static uint64_t saturated_sum(uint64_t a, uint64_t b)
 uint64_t bm_smtp_deadline(const struct bm_smtp *smtp)
 {
 	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
-	if (smtp->closed || head == NULL)
+	if (smtp->closed)
 		return BM_SMTP_NEVER;
-	if (smtp->writing)
+	if (bm_machine_is_writing(smtp))
 		return saturated_sum(smtp->block_since_ms, bm_machine_time_out(smtp, BM_SMTP_BODY));
+	if (head == NULL)
+		return BM_SMTP_NEVER;
 	enum bm_smtp_command command = smtp->talk_ending ? BM_SMTP_END_OF_DATA : head->command;
 	return saturated_sum(smtp->pipeline.head_since_ms, bm_machine_time_out(smtp, command));
 }
@@ -209,9 +201,53 @@ void bm_smtp_tick(struct bm_smtp *smtp, uint64_t now_ms)
 	bm_machine_close(smtp, BM_SMTP_END_TIMEOUT, command, NULL, bm_machine_time_out_reason(command));
 }
 
+void bm_smtp_set_tell(struct bm_smtp *smtp, bool tell)
+{
+	smtp->tell = tell;
+}
+
 bool bm_smtp_idle(const struct bm_smtp *smtp)
 {
-	return smtp->ready && !smtp->closed && smtp->tx.state == BM_TRANSACTION_NONE && smtp->pipeline.count == 0;
+	bool held = bm_transactions_held(&smtp->transactions) > 0;
+	return smtp->ready && !smtp->closed && !held && smtp->pipeline.count == 0;
+}
+
+static size_t mode_room(const struct bm_smtp *smtp, size_t held)
+{
+	switch (smtp->mode) {
+	case BM_SMTP_PIPELINING_OFF:
+	case BM_SMTP_PIPELINING_ENVELOPE:
+		return held == 0 ? 1 : 0;
+	case BM_SMTP_PIPELINING_MESSAGE:
+		return held <= 1 ? 1 : 0;
+	case BM_SMTP_PIPELINING_STREAM:
+		break;
+	}
+	return smtp->depth - held;
+}
+
+size_t bm_smtp_room(const struct bm_smtp *smtp)
+{
+	size_t held = bm_transactions_held(&smtp->transactions);
+	bool talking = smtp->talk_content || (held == 0 && smtp->pipeline.count > 0);
+	if (!smtp->ready || smtp->closed || talking)
+		return 0;
+	size_t room = mode_room(smtp, held);
+	uint64_t mail_max = smtp->capabilities.mail_max;
+	if (mail_max == 0)
+		return room;
+	uint64_t left = mail_max > smtp->mails ? mail_max - smtp->mails : 0;
+	return left < room ? (size_t)left : room;
+}
+
+enum bm_smtp_pipelining bm_smtp_mode(const struct bm_smtp *smtp)
+{
+	return smtp->mode;
+}
+
+uint64_t bm_smtp_errors(const struct bm_smtp *smtp)
+{
+	return smtp->errors;
 }
 
 static enum bm_code need_idle(const struct bm_smtp *smtp, struct bm_error *err)
@@ -221,19 +257,12 @@ static enum bm_code need_idle(const struct bm_smtp *smtp, struct bm_error *err)
 	return bm_error_set(err, BM_E_USAGE, "", "the session is not idle");
 }
 
-static enum bm_code need_command_mode(const struct bm_smtp *smtp, struct bm_error *err)
-{
-	if (smtp->talk_content)
-		return bm_error_set(err, BM_E_USAGE, "", "the server waits for content");
-	return need_idle(smtp, err);
-}
-
 enum bm_code bm_smtp_submit(
 	struct bm_smtp *smtp, const struct bm_smtp_transaction *transaction, uint64_t now_ms, struct bm_error *err)
 {
-	enum bm_code code = need_command_mode(smtp, err);
-	if (code == BM_OK)
-		code = bm_transaction_check(smtp, transaction, err);
+	if (bm_smtp_room(smtp) == 0)
+		return bm_error_set(err, BM_E_USAGE, "", "the session takes no transaction now");
+	enum bm_code code = bm_transaction_check(smtp, transaction, err);
 	if (code == BM_OK)
 		code = bm_transaction_begin(smtp, transaction, err);
 	if (code == BM_OK)
@@ -250,13 +279,15 @@ static bool begins_with(struct bm_span text, const char *word)
 /* A talk may leave a transaction open that a submit must not fall into. */
 static void note_talk(struct bm_smtp *smtp, struct bm_span text)
 {
-	if (begins_with(text, "MAIL") || begins_with(text, "RCPT"))
+	bool mail = begins_with(text, "MAIL");
+	smtp->mails += mail;
+	if (mail || begins_with(text, "RCPT"))
 		smtp->dirty = true;
 }
 
 static void say_text(struct bm_smtp *smtp, enum bm_smtp_command command, struct bm_span text, uint64_t now_ms)
 {
-	bm_machine_say(smtp, command, 0, &text, 1, now_ms);
+	bm_machine_say(smtp, command, NULL, &text, 1, now_ms);
 	conclude(smtp, now_ms);
 }
 
@@ -299,7 +330,9 @@ static enum bm_code talk_content(struct bm_smtp *smtp, struct bm_span text, uint
 	smtp->talk_content = false;
 	smtp->talk_ending = true;
 	smtp->talk_span = bm_buf_view(&smtp->talk_body);
-	bm_machine_write(smtp, BM_SMTP_TALK, &smtp->talk_span, 1, bm_span_make(NULL, 0), now_ms);
+	struct bm_content content;
+	bm_content_start(&content, &smtp->talk_span, 1, bm_span_make(NULL, 0));
+	bm_machine_write(smtp, BM_SMTP_TALK, NULL, &content, now_ms);
 	conclude(smtp, now_ms);
 	return BM_OK;
 }
@@ -322,7 +355,9 @@ enum bm_code bm_smtp_talk(struct bm_smtp *smtp, struct bm_span text, uint64_t no
 
 enum bm_code bm_smtp_quit(struct bm_smtp *smtp, uint64_t now_ms, struct bm_error *err)
 {
-	enum bm_code code = need_command_mode(smtp, err);
+	if (smtp->talk_content)
+		return bm_error_set(err, BM_E_USAGE, "", "the server waits for content");
+	enum bm_code code = need_idle(smtp, err);
 	return code == BM_OK ? say_quit(smtp, bm_span_of("QUIT"), now_ms) : code;
 }
 

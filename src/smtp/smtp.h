@@ -2,7 +2,8 @@
 /*
  * The SMTP client as a machine without I/O and without a clock: octets and time go in,
  * octets and events come out. It owns one session over one connection (RFC 5321), with
- * PIPELINING (RFC 2920), SIZE (RFC 1870), 8BITMIME (RFC 6152) and enhanced codes (RFC 2034).
+ * PIPELINING (RFC 2920), CHUNKING (RFC 3030), SIZE (RFC 1870), 8BITMIME (RFC 6152), enhanced codes (RFC 2034) and
+ * LIMITS (RFC 9422). Several transactions may be under way at once; how far they overlap is the pipelining mode.
  *
  * Times are milliseconds of any monotonic clock, passed by the caller. The machine never
  * calls back: it queues events, to be fetched by bm_smtp_next_event until there are none.
@@ -10,9 +11,9 @@
  * Invariants: replies are matched to commands by count alone, in a FIFO of expected
  * replies. Every recipient submitted gets exactly one BM_SMTP_RECIPIENT event and then every
  * transaction one BM_SMTP_TRANSACTION event, also when the session ends. `accepted` is
- * said only after the positive reply to the end of data; once the last octet of the end of data was
- * sent (bm_smtp_sent) and no reply came, its recipients are in doubt, never anything else.
- * Nothing follows BM_SMTP_CLOSED.
+ * said only after the positive reply to the end of data (to its BDAT); once the last octet of the end of data was
+ * sent (bm_smtp_sent) and no reply came, its recipients are in doubt, never anything else, unless a 421 or a refused
+ * RSET before it says that the server did not get that far. Nothing follows BM_SMTP_CLOSED.
  */
 #ifndef BM_SMTP_SMTP_H
 #define BM_SMTP_SMTP_H
@@ -31,7 +32,9 @@ struct bm_smtp;
 
 enum bm_smtp_pipelining {
 	BM_SMTP_PIPELINING_OFF,      /* one command at a time */
-	BM_SMTP_PIPELINING_ENVELOPE, /* RSET?, MAIL, RCPT…, DATA as one group when the server offers PIPELINING */
+	BM_SMTP_PIPELINING_ENVELOPE, /* RSET?, MAIL, RCPT…, DATA as one group, when the server offers PIPELINING */
+	BM_SMTP_PIPELINING_MESSAGE,  /* the next envelope also rides behind the end of data: one round trip a message */
+	BM_SMTP_PIPELINING_STREAM,   /* with CHUNKING: RSET, MAIL, RCPT…, BDAT n LAST back to back over many messages */
 };
 
 /*
@@ -47,6 +50,7 @@ enum bm_smtp_pipelining {
 	X(DATA, 120000, "DATA")                                                                                            \
 	X(BODY, 180000, "content")                                                                                         \
 	X(END_OF_DATA, 600000, "end of data")                                                                              \
+	X(BDAT, 600000, "BDAT")                                                                                            \
 	X(RSET, 20000, "RSET")                                                                                             \
 	X(TALK, 300000, "command")                                                                                         \
 	X(QUIT, 2000, "QUIT")
@@ -62,14 +66,17 @@ const char *bm_smtp_command_name(enum bm_smtp_command command);
 
 struct bm_smtp_options {
 	size_t size;
-	const char *domain;  /* argument of EHLO and HELO; copied; no control octets */
-	uint64_t timeout_ms; /* over every phase; 0: the table's, QUIT keeps its own */
-	enum bm_smtp_pipelining pipelining;
+	const char *domain;                 /* argument of EHLO and HELO; copied; no control octets */
+	uint64_t timeout_ms;                /* over every phase; 0: the table's, QUIT keeps its own */
+	enum bm_smtp_pipelining pipelining; /* the highest that may be used; EHLO may allow less */
+	size_t depth;                       /* STREAM: transactions unanswered at most; 1 to 1,024 */
+	bool tell;                          /* SAID and REPLY events too */
+	uint64_t *tally;                    /* 600 counters, one for each reply code, borrowed; NULL: none */
 };
 
 #define BM_SMTP_OPTIONS_INIT                                                                                           \
 	{                                                                                                                  \
-		.size = sizeof(struct bm_smtp_options), .pipelining = BM_SMTP_PIPELINING_ENVELOPE                              \
+		.size = sizeof(struct bm_smtp_options), .pipelining = BM_SMTP_PIPELINING_ENVELOPE, .depth = 32, .tell = true   \
 	}
 
 /*
@@ -83,17 +90,22 @@ struct bm_smtp_transaction {
 	size_t recipient_count;           /* at least 1 */
 	const struct bm_span *content;    /* wire form: CR LF only, dot-stuffed, ends in CR LF or is empty */
 	size_t content_count;
+	const struct bm_span *plain; /* the same without stuffing, for BDAT; NULL: nothing in content is stuffed */
+	size_t plain_count;
 	uint64_t size_bytes; /* for SIZE: without stuffing and terminator */
 	bool eight_bit;      /* BODY=8BITMIME */
+	size_t window;       /* RCPTs unanswered at most; 0: as many as fit */
+	size_t
+		refusals_max; /* after so many refused RCPTs no more are said: the others are put back unanswered; 0: never */
 };
 
 /* What became of one recipient within one transaction. */
 enum bm_smtp_disposition {
 	BM_SMTP_ACCEPTED, /* the message is the server's */
-	BM_SMTP_REFUSED,  /* 5yz to MAIL, its RCPT, DATA or the end of data */
+	BM_SMTP_REFUSED,  /* 5yz to MAIL, its RCPT, DATA, BDAT or the end of data */
 	BM_SMTP_DEFERRED, /* 4yz to one of these */
 	BM_SMTP_CROWDED,  /* 452 or 552 to its RCPT behind others that were taken: send at once in another transaction */
-	BM_SMTP_PUT_BACK, /* untried: the session ended before it, or its RCPT was not reached */
+	BM_SMTP_PUT_BACK, /* untried: the session ended before it (421 too), its RCPT was not reached, or see stumbled */
 	BM_SMTP_IN_DOUBT, /* end of data was sent and no reply was read */
 };
 
@@ -115,7 +127,7 @@ enum bm_smtp_event_kind {
 	BM_SMTP_REPLY, /* a reply was matched to a command */
 	BM_SMTP_READY, /* greeted; capabilities are known; idle */
 	BM_SMTP_RECIPIENT,
-	BM_SMTP_TRANSACTION, /* every recipient of it has had its event; idle again unless CLOSED follows */
+	BM_SMTP_TRANSACTION, /* every recipient of it has had its event; in the order of submit */
 	BM_SMTP_CLOSED,      /* last event; close the connection */
 };
 
@@ -133,6 +145,11 @@ struct bm_smtp_event {
 	bool answered;                        /* RECIPIENT: a reply about it (or its transaction) was read */
 	enum bm_smtp_end end;                 /* CLOSED */
 	bool unsent;                          /* CLOSED: part of what was said last had not left yet */
+	/*
+	 * TRANSACTION, CLOSED: the server does not bear how far we pipeline: a 503 to a pipelined command that no other
+	 * refusal explains (who it hits is put back with it), a reply out of step, a stall behind pipelined commands.
+	 */
+	bool stumbled;
 	const char *reason; /* CLOSED: one line for people; RECIPIENT: why, when no reply decided, else NULL */
 };
 
@@ -149,7 +166,8 @@ void bm_smtp_lost(struct bm_smtp *smtp, const char *reason, uint64_t now_ms);
 
 /*
  * Puts up to max spans of what is to be written next into spans and returns how many; 0: nothing
- * now. Valid until the next call of another verb. Bounded: at most 64 KiB of commands, content as borrowed.
+ * now. They may reach over many transactions. Valid until the next call of another verb. Bounded: at most 64 KiB of
+ * commands, content as borrowed.
  */
 size_t bm_smtp_output(struct bm_smtp *smtp, struct bm_span *spans, size_t max);
 
@@ -163,11 +181,28 @@ bool bm_smtp_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event);
 uint64_t bm_smtp_deadline(const struct bm_smtp *smtp);
 void bm_smtp_tick(struct bm_smtp *smtp, uint64_t now_ms);
 
-/* Ready for submit, talk, rset, quit: greeted, nothing under way, not closed. */
+/* Ready for talk and quit: greeted, nothing under way, not closed. */
 bool bm_smtp_idle(const struct bm_smtp *smtp);
 
 /*
- * Takes a transaction. BM_E_USAGE when not idle; BM_E_ADDRESS when sender or a recipient holds a control
+ * Transactions that submit takes now: 0 when not greeted, closed, quitting, talking, or when MAILMAX (RFC 9422) is
+ * used up. OFF, ENVELOPE: 1 when idle. MESSAGE: 1 while at most one is under way. STREAM: depth less those under way.
+ * One is under way until its BM_SMTP_TRANSACTION event was fetched.
+ */
+size_t bm_smtp_room(const struct bm_smtp *smtp);
+
+/* SAID and REPLY events from now on, or no more; see options. */
+void bm_smtp_set_tell(struct bm_smtp *smtp, bool tell);
+
+/* How far it pipelines over this session, by options and EHLO. OFF before READY. */
+enum bm_smtp_pipelining bm_smtp_mode(const struct bm_smtp *smtp);
+
+/* 4yz and 5yz replies so far. */
+uint64_t bm_smtp_errors(const struct bm_smtp *smtp);
+
+/*
+ * Takes a transaction. BM_E_USAGE when bm_smtp_room is 0; BM_E_LIMIT for more recipients than RCPTMAX (RFC 9422);
+ * BM_E_ADDRESS when sender or a recipient holds a control
  * octet or one above 0x7f or is too long for a command, or a recipient is empty; BM_E_MESSAGE when the content does not
  * end in CR LF. An 8-bit content for a server without 8BITMIME is BM_E_UNSUPPORTED. On an error nothing was taken. A
  * message above the server's SIZE is taken and its recipients are refused at once with code 552 and 5.3.4 (RFC
@@ -199,6 +234,9 @@ struct bm_smtp_capabilities {
 	bool starttls;
 	bool smtputf8;
 	bool dsn;
+	uint64_t mail_max; /* LIMITS (RFC 9422); 0: none stated */
+	uint64_t rcpt_max;
+	uint64_t rcpt_domain_max;
 };
 
 /* Owned by the machine; all false before READY and after CLOSED. */

@@ -1,40 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One envelope and its content (RFC 5321, 3.3; RFC 2920, 3.1). Commands are made as there is room for them, so that
- * the length of the envelope costs one octet a recipient. A refused recipient's event is queued with its reply at once;
- * all others share one verdict, told when the transaction is settled.
+ * Transactions in their slots, and what becomes of each recipient. A refused recipient's event is queued with its reply
+ * at once; all others of a transaction share one verdict, told when it is settled.
  */
 #include "smtp/machine.h"
 
 #include "base/error.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#define NUMBER_MAX 24
 /* The longest that MAIL says beside the address. */
 #define MAIL_EXTRA 64
 
-void bm_transaction_init(struct bm_transaction *tx)
+void bm_transactions_deinit(struct bm_transactions *txs)
 {
-	*tx = (struct bm_transaction){.state = BM_TRANSACTION_NONE};
-	bm_buf_init(&tx->verdict.raw, BM_REPLY_SIZE_MAX);
+	for (size_t i = 0; i < txs->capacity; i++) {
+		free(txs->slots[i].many);
+		bm_buf_deinit(&txs->slots[i].verdict.raw);
+	}
+	free(txs->slots);
+	*txs = (struct bm_transactions){.slots = NULL};
 }
 
-void bm_transaction_deinit(struct bm_transaction *tx)
+size_t bm_transactions_held(const struct bm_transactions *txs)
 {
-	free(tx->fates);
-	bm_buf_deinit(&tx->verdict.raw);
+	return (size_t)(txs->next - txs->first);
 }
 
 /* Without SMTPUTF8 an octet above 0x7f has no business in an envelope (RFC 6531, 3.1). */
 static bool is_sayable(struct bm_span address)
 {
-	for (size_t i = 0; i < address.size; i++) {
-		if (address.data[i] >= 0x80)
-			return false;
-	}
-	return address.size + MAIL_EXTRA <= BM_MACHINE_COMMAND_MAX && !bm_span_has_control(address);
+	bool fits = address.size + MAIL_EXTRA <= BM_MACHINE_COMMAND_MAX;
+	return fits && bm_span_is_ascii(address) && !bm_span_has_control(address);
 }
 
 static enum bm_code check_addresses(const struct bm_smtp_transaction *given, struct bm_error *err)
@@ -66,22 +63,33 @@ static bool ends_in_crlf(const struct bm_span *spans, size_t count)
 	return !any || found == 2;
 }
 
+static enum bm_code check_content(const struct bm_smtp_transaction *given, struct bm_error *err)
+{
+	bool ends = ends_in_crlf(given->content, given->content_count);
+	if (given->plain != NULL)
+		ends = ends && ends_in_crlf(given->plain, given->plain_count);
+	return ends ? BM_OK : bm_error_set(err, BM_E_MESSAGE, "", "the content does not end in CR LF");
+}
+
 enum bm_code bm_transaction_check(
 	const struct bm_smtp *smtp, const struct bm_smtp_transaction *given, struct bm_error *err)
 {
+	const struct bm_smtp_capabilities *server = &smtp->capabilities;
 	if (given->recipient_count == 0)
 		return bm_error_set(err, BM_E_USAGE, "", "a transaction without recipients");
+	if (server->rcpt_max > 0 && given->recipient_count > server->rcpt_max)
+		return bm_error_set(err, BM_E_LIMIT, "", "more recipients than the server takes in a transaction");
 	enum bm_code code = check_addresses(given, err);
+	if (code == BM_OK)
+		code = check_content(given, err);
 	if (code != BM_OK)
 		return code;
-	if (!ends_in_crlf(given->content, given->content_count))
-		return bm_error_set(err, BM_E_MESSAGE, "", "the content does not end in CR LF");
-	if (given->eight_bit && !smtp->capabilities.eight_bit_mime)
+	if (given->eight_bit && !server->eight_bit_mime)
 		return bm_error_set(err, BM_E_UNSUPPORTED, "", "the server does not take 8-bit content");
 	return BM_OK;
 }
 
-static void settle(struct bm_transaction *tx)
+void bm_transaction_settle(struct bm_transaction *tx)
 {
 	tx->state = BM_TRANSACTION_SETTLED;
 	tx->next = 0;
@@ -95,120 +103,86 @@ static void refuse_for_size(struct bm_transaction *tx)
 	tx->verdict.disposition = BM_SMTP_REFUSED;
 	tx->verdict.reason = NULL;
 	tx->verdict.reply = (struct bm_reply){.code = 552, .enhanced = "5.3.4", .raw = bm_span_of(text), .lines = 1};
-	settle(tx);
+	bm_transaction_settle(tx);
 }
 
 static enum bm_code reserve_fates(struct bm_transaction *tx, size_t count)
 {
-	if (count > tx->fates_capacity) {
-		unsigned char *fates = realloc(tx->fates, count);
-		if (fates == NULL)
+	bool few = count <= BM_TRANSACTION_FEW;
+	if (!few && count > tx->many_capacity) {
+		unsigned char *many = realloc(tx->many, count);
+		if (many == NULL)
 			return BM_E_NOMEM;
-		tx->fates = fates;
-		tx->fates_capacity = count;
+		tx->many = many;
+		tx->many_capacity = count;
 	}
+	tx->fates = few ? tx->few : tx->many;
 	memset(tx->fates, BM_FATE_OPEN, count);
 	return BM_OK;
 }
 
-enum bm_code bm_transaction_begin(struct bm_smtp *smtp, const struct bm_smtp_transaction *given, struct bm_error *err)
+/* As many as the mode may ever need. */
+static enum bm_code reserve_slots(struct bm_smtp *smtp)
 {
-	struct bm_transaction *tx = &smtp->tx;
-	if (reserve_fates(tx, given->recipient_count) != BM_OK)
-		return bm_error_nomem(err);
-	tx->given = *given;
-	tx->next = 0;
-	tx->taken = 0;
-	tx->lone_dot = false;
-	struct bm_buf raw = tx->verdict.raw;
-	tx->verdict = (struct bm_verdict){.disposition = BM_SMTP_PUT_BACK, .reason = "not reached", .raw = raw};
-	tx->state = smtp->dirty ? BM_TRANSACTION_RSET : BM_TRANSACTION_MAIL;
-	if (smtp->capabilities.size_max > 0 && given->size_bytes > smtp->capabilities.size_max)
-		refuse_for_size(tx);
+	struct bm_transactions *txs = &smtp->transactions;
+	size_t needed = smtp->mode == BM_SMTP_PIPELINING_STREAM ? smtp->depth : 2;
+	size_t capacity = 1;
+
+	if (txs->capacity > 0)
+		return BM_OK;
+	while (capacity < needed)
+		capacity *= 2;
+	txs->slots = calloc(capacity, sizeof *txs->slots);
+	if (txs->slots == NULL)
+		return BM_E_NOMEM;
+	txs->capacity = capacity;
+	for (size_t i = 0; i < capacity; i++)
+		bm_buf_init(&txs->slots[i].verdict.raw, BM_REPLY_SIZE_MAX);
 	return BM_OK;
 }
 
-static void say_rset(struct bm_smtp *smtp, uint64_t now_ms)
+static void begin(struct bm_transaction *tx, const struct bm_smtp_transaction *given)
 {
-	struct bm_span parts[] = {bm_span_of("RSET")};
-	bm_machine_say(smtp, BM_SMTP_RSET, 0, parts, 1, now_ms);
-	smtp->tx.state = BM_TRANSACTION_MAIL;
+	struct bm_verdict *verdict = &tx->verdict;
+	tx->given = *given;
+	tx->state = BM_TRANSACTION_WAITING;
+	tx->lone_dot = false;
+	tx->stumbled = false;
+	tx->next = 0;
+	tx->reach = given->recipient_count;
+	tx->answered = 0;
+	tx->taken = 0;
+	tx->due = 0;
+	tx->end = BM_OUTPUT_NOWHERE;
+	verdict->set = false;
+	verdict->disposition = BM_SMTP_PUT_BACK;
+	verdict->answered = false;
+	verdict->command = BM_SMTP_GREETING;
+	verdict->reason = "not reached";
+	verdict->reply.code = 0;
+	verdict->reply.raw.size = 0;
 }
 
-static void say_mail(struct bm_smtp *smtp, uint64_t now_ms)
+enum bm_code bm_transaction_begin(struct bm_smtp *smtp, const struct bm_smtp_transaction *given, struct bm_error *err)
 {
-	const struct bm_smtp_transaction *given = &smtp->tx.given;
-	char size[NUMBER_MAX] = "";
-	if (smtp->capabilities.size)
-		snprintf(size, sizeof size, " SIZE=%llu", (unsigned long long)given->size_bytes);
-	bool eight_bit = given->eight_bit && smtp->capabilities.eight_bit_mime;
-	struct bm_span parts[] = {bm_span_of("MAIL FROM:<"), given->sender, bm_span_of(">"), bm_span_of(size),
-		bm_span_of(eight_bit ? " BODY=8BITMIME" : "")};
-	bm_machine_say(smtp, BM_SMTP_MAIL, 0, parts, sizeof parts / sizeof parts[0], now_ms);
-	smtp->tx.state = BM_TRANSACTION_RCPT;
-}
-
-static void say_rcpt(struct bm_smtp *smtp, uint64_t now_ms)
-{
-	struct bm_transaction *tx = &smtp->tx;
-	struct bm_span parts[] = {bm_span_of("RCPT TO:<"), tx->given.recipients[tx->next], bm_span_of(">")};
-	bm_machine_say(smtp, BM_SMTP_RCPT, tx->next, parts, 3, now_ms);
-	tx->next++;
-	if (tx->next == tx->given.recipient_count)
-		tx->state = BM_TRANSACTION_DATA;
-}
-
-static void say_data(struct bm_smtp *smtp, uint64_t now_ms)
-{
-	struct bm_transaction *tx = &smtp->tx;
-	if (smtp->pipeline.count == 0 && tx->taken == 0) {
-		tx->state = BM_TRANSACTION_DRAIN;
-		return;
-	}
-	struct bm_span parts[] = {bm_span_of("DATA")};
-	bm_machine_say(smtp, BM_SMTP_DATA, 0, parts, 1, now_ms);
-	tx->state = BM_TRANSACTION_SAID;
-}
-
-/* One command, if there is one to say. */
-static bool say_next(struct bm_smtp *smtp, uint64_t now_ms)
-{
-	switch (smtp->tx.state) {
-	case BM_TRANSACTION_RSET:
-		say_rset(smtp, now_ms);
-		return true;
-	case BM_TRANSACTION_MAIL:
-		say_mail(smtp, now_ms);
-		return true;
-	case BM_TRANSACTION_RCPT:
-		say_rcpt(smtp, now_ms);
-		return true;
-	case BM_TRANSACTION_DATA:
-		say_data(smtp, now_ms);
-		return true;
-	case BM_TRANSACTION_NONE:
-	case BM_TRANSACTION_SAID:
-	case BM_TRANSACTION_CONTENT:
-	case BM_TRANSACTION_DRAIN:
-	case BM_TRANSACTION_SETTLED:
-		break;
-	}
-	return false;
-}
-
-void bm_transaction_advance(struct bm_smtp *smtp, uint64_t now_ms)
-{
-	while (!smtp->starved && bm_machine_has_room(smtp)) {
-		if (!say_next(smtp, now_ms))
-			break;
-	}
-	if (smtp->tx.state == BM_TRANSACTION_DRAIN && smtp->pipeline.count == 0)
-		settle(&smtp->tx);
+	struct bm_transactions *txs = &smtp->transactions;
+	if (reserve_slots(smtp) != BM_OK)
+		return bm_error_nomem(err);
+	struct bm_transaction *tx = bm_transactions_get(txs, txs->next);
+	if (reserve_fates(tx, given->recipient_count) != BM_OK)
+		return bm_error_nomem(err);
+	begin(tx, given);
+	txs->next++;
+	if (smtp->capabilities.size_max > 0 && given->size_bytes > smtp->capabilities.size_max)
+		refuse_for_size(tx);
+	else
+		smtp->mails++;
+	return BM_OK;
 }
 
 static void decide(struct bm_smtp *smtp, enum bm_smtp_disposition disposition, const struct bm_answer *answer)
 {
-	struct bm_verdict *verdict = &smtp->tx.verdict;
+	struct bm_verdict *verdict = &answer->tx->verdict;
 	if (verdict->set)
 		return;
 	verdict->set = true;
@@ -217,26 +191,66 @@ static void decide(struct bm_smtp *smtp, enum bm_smtp_disposition disposition, c
 	verdict->reason = NULL;
 	verdict->command = answer->expected.command;
 	verdict->reply = answer->reply;
-	bm_machine_keep(smtp, &verdict->raw);
+	bm_machine_keep(smtp, &verdict->reply, &verdict->raw);
+}
+
+/*
+ * 503 where nothing that this transaction was refused before explains it: the server does not bear what we said at
+ * once, and it is no fault of the recipients.
+ */
+static bool is_stumble(const struct bm_smtp *smtp, const struct bm_answer *answer)
+{
+	const struct bm_transaction *tx = answer->tx;
+	if (answer->reply.code != 503 || smtp->mode == BM_SMTP_PIPELINING_OFF || tx->verdict.set)
+		return false;
+	switch (answer->expected.command) {
+	case BM_SMTP_MAIL:
+	case BM_SMTP_RCPT:
+		return true;
+	case BM_SMTP_DATA:
+	case BM_SMTP_BDAT:
+		return tx->taken > 0;
+	case BM_SMTP_GREETING:
+	case BM_SMTP_EHLO:
+	case BM_SMTP_HELO:
+	case BM_SMTP_BODY:
+	case BM_SMTP_END_OF_DATA:
+	case BM_SMTP_RSET:
+	case BM_SMTP_TALK:
+	case BM_SMTP_QUIT:
+		break;
+	}
+	return false;
 }
 
 void bm_transaction_fail(struct bm_smtp *smtp, const struct bm_answer *answer)
 {
-	decide(smtp, answer->reply.code >= 500 ? BM_SMTP_REFUSED : BM_SMTP_DEFERRED, answer);
+	enum bm_smtp_disposition disposition = answer->reply.code >= 500 ? BM_SMTP_REFUSED : BM_SMTP_DEFERRED;
+	if (is_stumble(smtp, answer)) {
+		answer->tx->stumbled = true;
+		disposition = BM_SMTP_PUT_BACK;
+	}
+	decide(smtp, disposition, answer);
+}
+
+void bm_transaction_put_back(struct bm_smtp *smtp, const struct bm_answer *answer)
+{
+	decide(smtp, BM_SMTP_PUT_BACK, answer);
 }
 
 void bm_transaction_accept(struct bm_smtp *smtp, const struct bm_answer *answer)
 {
 	/* whatever a server says to a lone dot, it has no message of ours */
-	if (!smtp->tx.lone_dot)
+	if (!answer->tx->lone_dot)
 		decide(smtp, BM_SMTP_ACCEPTED, answer);
 }
 
 void bm_transaction_recipient_taken(struct bm_smtp *smtp, const struct bm_answer *answer)
 {
+	struct bm_transaction *tx = answer->tx;
 	smtp->dirty = true;
-	smtp->tx.taken++;
-	smtp->tx.fates[answer->expected.recipient] = BM_FATE_TAKEN;
+	tx->fates[tx->answered++] = BM_FATE_TAKEN;
+	tx->taken++;
 }
 
 /*
@@ -250,45 +264,67 @@ static enum bm_smtp_disposition own_disposition(int code, bool others_taken)
 	return code >= 500 ? BM_SMTP_REFUSED : BM_SMTP_DEFERRED;
 }
 
-void bm_transaction_recipient_refused(struct bm_smtp *smtp, const struct bm_answer *answer)
+static void queue_refusal(struct bm_smtp *smtp, const struct bm_answer *answer, size_t recipient)
 {
-	struct bm_transaction *tx = &smtp->tx;
+	struct bm_transaction *tx = answer->tx;
 	struct bm_smtp_event event = {
 		.kind = BM_SMTP_RECIPIENT,
 		.command = BM_SMTP_RCPT,
 		.id = tx->given.id,
-		.recipient = answer->expected.recipient,
+		.recipient = recipient,
 		.disposition = own_disposition(answer->reply.code, tx->taken > 0),
 		.answered = true,
 		.reply = answer->reply,
 	};
-	if (tx->verdict.set)
-		return;
+	bm_reply_find_enhanced(&event.reply);
+	if (is_stumble(smtp, answer)) {
+		tx->stumbled = true;
+		event.disposition = BM_SMTP_PUT_BACK;
+	}
 	bm_machine_queue(smtp, &event);
 	if (!smtp->starved)
-		tx->fates[event.recipient] = BM_FATE_DECIDED;
+		tx->fates[recipient] = BM_FATE_DECIDED;
 }
 
-void bm_transaction_content(struct bm_smtp *smtp, uint64_t now_ms)
+/* Those whose RCPT was not said by now are not tried. */
+static void give_up_the_rest(struct bm_transaction *tx)
 {
-	struct bm_transaction *tx = &smtp->tx;
-	tx->lone_dot = tx->verdict.set || tx->taken == 0;
-	tx->state = BM_TRANSACTION_CONTENT;
-	bm_machine_write(smtp, BM_SMTP_END_OF_DATA, tx->given.content, tx->lone_dot ? 0 : tx->given.content_count,
-		bm_span_of(".\r\n"), now_ms);
+	tx->reach = tx->next;
+	tx->state = BM_TRANSACTION_END;
 }
 
-void bm_transaction_abandon(struct bm_smtp *smtp, const char *reason)
+void bm_transaction_recipient_refused(struct bm_smtp *smtp, const struct bm_answer *answer)
 {
-	struct bm_transaction *tx = &smtp->tx;
-	if (tx->state == BM_TRANSACTION_NONE || tx->state == BM_TRANSACTION_SETTLED)
-		return;
-	bool past_end = tx->state == BM_TRANSACTION_CONTENT && !smtp->writing && !tx->lone_dot;
-	if (!tx->verdict.set) {
-		tx->verdict.disposition = past_end ? BM_SMTP_IN_DOUBT : BM_SMTP_PUT_BACK;
-		tx->verdict.reason = reason;
+	struct bm_transaction *tx = answer->tx;
+	size_t recipient = tx->answered++;
+	size_t refused = tx->answered - tx->taken;
+	if (!tx->verdict.set)
+		queue_refusal(smtp, answer, recipient);
+	if (tx->given.refusals_max > 0 && refused >= tx->given.refusals_max && tx->state == BM_TRANSACTION_RCPT)
+		give_up_the_rest(tx);
+}
+
+/* In doubt is who had the whole end of data out, unless the server said that it did not get there. */
+static void abandon(const struct bm_smtp *smtp, struct bm_transaction *tx, bool undone, const char *reason)
+{
+	struct bm_verdict *verdict = &tx->verdict;
+	bool past_end = tx->end <= smtp->output.sent && !tx->lone_dot;
+	if (!verdict->set) {
+		verdict->disposition = past_end && !undone ? BM_SMTP_IN_DOUBT : BM_SMTP_PUT_BACK;
+		verdict->reason = reason;
 	}
-	settle(tx);
+	bm_transaction_settle(tx);
+}
+
+void bm_transactions_abandon(struct bm_smtp *smtp, enum bm_smtp_end end, const char *reason)
+{
+	struct bm_transactions *txs = &smtp->transactions;
+	bool undone = end == BM_SMTP_END_421 || end == BM_SMTP_END_RSET;
+	for (; txs->settled < txs->next; txs->settled++) {
+		struct bm_transaction *tx = bm_transactions_get(txs, txs->settled);
+		if (tx->state != BM_TRANSACTION_SETTLED)
+			abandon(smtp, tx, undone, reason);
+	}
 }
 
 static void tell_verdict(const struct bm_verdict *verdict, struct bm_smtp_event *event)
@@ -300,21 +336,33 @@ static void tell_verdict(const struct bm_verdict *verdict, struct bm_smtp_event 
 	event->reply = verdict->reply;
 }
 
+static void tell_recipient(const struct bm_transaction *tx, size_t recipient, struct bm_smtp_event *event)
+{
+	event->kind = BM_SMTP_RECIPIENT;
+	event->recipient = recipient;
+	if (recipient < tx->reach) {
+		tell_verdict(&tx->verdict, event);
+		return;
+	}
+	event->disposition = BM_SMTP_PUT_BACK;
+	event->command = BM_SMTP_RCPT;
+	event->reason = "not reached";
+}
+
 bool bm_transaction_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event)
 {
-	struct bm_transaction *tx = &smtp->tx;
-	if (tx->state != BM_TRANSACTION_SETTLED)
+	struct bm_transactions *txs = &smtp->transactions;
+	if (txs->first == txs->settled)
 		return false;
+	struct bm_transaction *tx = bm_transactions_get(txs, txs->first);
 	while (tx->next < tx->given.recipient_count && tx->fates[tx->next] == BM_FATE_DECIDED)
 		tx->next++;
 	*event = (struct bm_smtp_event){.kind = BM_SMTP_TRANSACTION, .id = tx->given.id};
 	if (tx->next == tx->given.recipient_count) {
-		tx->state = BM_TRANSACTION_NONE;
-		return true;
+		event->stumbled = tx->stumbled;
+		txs->first++;
+	} else {
+		tell_recipient(tx, tx->next++, event);
 	}
-	event->kind = BM_SMTP_RECIPIENT;
-	event->recipient = tx->next;
-	tell_verdict(&tx->verdict, event);
-	tx->next++;
 	return true;
 }

@@ -2,7 +2,7 @@
 #include "store/conf_state.h"
 
 #include "base/error.h"
-#include "store/nearest.h"
+#include "base/nearest.h"
 
 #include <stdarg.h>
 #include <stdint.h>

@@ -58,6 +58,7 @@ struct bm_recipients {
 	uint64_t size;     /* octets from where we began to the file's end */
 	uint64_t consumed; /* octets of the lines so far */
 	uint64_t records;
+	struct bm_text value; /* of the record */
 
 	bm_recipients_wait_fn *wait; /* NULL: none */
 	void *wait_user;
@@ -113,7 +114,19 @@ static enum bm_code open_list(int *fd, const char *path, struct stat *status, st
 	return fail_open(err, failed, path);
 }
 
-enum bm_code bm_recipients_open(struct bm_recipients **out, const char *path, struct bm_error *err)
+/* A caller of another version has a struct of another size. */
+static enum bm_code check_options(const struct bm_recipients_options *options, struct bm_error *err)
+{
+	if (options == NULL || options->size < sizeof *options || options->format > BM_LIST_JSON_LINES)
+		return bm_error_set(
+			err, BM_E_USAGE, "", "struct bm_recipients_options was not set up by BM_RECIPIENTS_OPTIONS_INIT");
+	if (options->format > BM_LIST_PLAIN)
+		return bm_error_set(err, BM_E_UNSUPPORTED, "", "this version reads plain lists only");
+	return BM_OK;
+}
+
+enum bm_code bm_recipients_open_as(
+	struct bm_recipients **out, const char *path, const struct bm_recipients_options *options, struct bm_error *err)
 {
 	struct stat status;
 	int fd = -1;
@@ -121,7 +134,9 @@ enum bm_code bm_recipients_open(struct bm_recipients **out, const char *path, st
 	*out = NULL;
 	if (path == NULL || path[0] == '\0')
 		return bm_error_set(err, BM_E_USAGE, "MB701", "a list needs a path");
-	enum bm_code code = open_list(&fd, path, &status, err);
+	enum bm_code code = check_options(options, err);
+	if (code == BM_OK)
+		code = open_list(&fd, path, &status, err);
 	if (code != BM_OK)
 		return code;
 	code = new_list(out, LIST_FD, err);
@@ -136,14 +151,31 @@ enum bm_code bm_recipients_open(struct bm_recipients **out, const char *path, st
 	return BM_OK;
 }
 
+enum bm_code bm_recipients_open(struct bm_recipients **out, const char *path, struct bm_error *err)
+{
+	const struct bm_recipients_options options = BM_RECIPIENTS_OPTIONS_INIT;
+
+	return bm_recipients_open_as(out, path, &options, err);
+}
+
 enum bm_code bm_recipients_new_stream(struct bm_recipients **out, FILE *stream, struct bm_error *err)
+{
+	const struct bm_recipients_options options = BM_RECIPIENTS_OPTIONS_INIT;
+
+	return bm_recipients_new_stream_as(out, stream, &options, err);
+}
+
+enum bm_code bm_recipients_new_stream_as(
+	struct bm_recipients **out, FILE *stream, const struct bm_recipients_options *options, struct bm_error *err)
 {
 	struct stat status;
 
 	*out = NULL;
 	if (stream == NULL)
 		return bm_error_set(err, BM_E_USAGE, "MB701", "a list needs an open stream, got NULL");
-	enum bm_code code = new_list(out, LIST_STREAM, err);
+	enum bm_code code = check_options(options, err);
+	if (code == BM_OK)
+		code = new_list(out, LIST_STREAM, err);
 	if (code != BM_OK)
 		return code;
 	(*out)->stream = stream;
@@ -389,6 +421,9 @@ enum bm_code bm_recipients_next(struct bm_recipients *list, struct bm_record *re
 		if (list->ended || record->size == 0)
 			continue;
 		record->seq = ++list->records;
+		list->value = (struct bm_text){record->text, record->size};
+		record->values = &list->value;
+		record->value_count = 1;
 		return BM_OK;
 	}
 	*record = (struct bm_record){.seq = list->records};
@@ -399,6 +434,16 @@ enum bm_code bm_recipients_next(struct bm_recipients *list, struct bm_record *re
 			(unsigned long long)list->records);
 	return bm_error_set_errno(err, list->failed, "MB704", list->failed_errno, "cannot read the list behind record %llu",
 		(unsigned long long)list->records);
+}
+
+enum bm_code bm_recipients_columns(
+	struct bm_recipients *list, const char *const **names, size_t *count, struct bm_error *err)
+{
+	(void)list;
+	(void)err;
+	*names = NULL;
+	*count = 0;
+	return BM_OK;
 }
 
 bool bm_recipients_finite(const struct bm_recipients *list)

@@ -236,7 +236,8 @@ def test_f14_mail_refused_and_rcpt_taken(code, kind, status, tmp_path, sink_of):
     check(sent, [sink], 6, {"rcpt-before-mail", "data-before-rcpt"})
     assert sent.status == status
     assert {sent.kinds()[to] for to in FIRST} == {kind}
-    assert sink.transactions()[0]["size"] == 0
+    # Whose envelope took them nobody knows: the connection is closed, and the 354 gets no content, not even a dot.
+    assert all(transaction["size"] > 0 for transaction in sink.transactions())
 
 
 def once(on, raw):

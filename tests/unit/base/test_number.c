@@ -23,9 +23,23 @@ static void refuses_everything_else(void **state)
 	}
 }
 
+static void formats(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"0", "7", "10", "4294967296", "18446744073709551615"};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		char text[BM_NUMBER_SIZE];
+		uint64_t value = 0;
+		assert_true(bm_number_parse(bm_span_of(texts[i]), &value));
+		size_t size = bm_number_format(text, value);
+		assert_true(bm_span_equal(bm_span_make(text, size), bm_span_of(texts[i])));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(formats),
 		cmocka_unit_test(takes_digits_that_fit),
 		cmocka_unit_test(refuses_everything_else),
 	};

@@ -48,7 +48,8 @@ static inline char *copy_render(const struct bm_message *message, const char *to
 	bm_buf_init(&all, SIZE_MAX / 2);
 	if (to != NULL)
 		assert_int_equal(bm_address_parse(&address, bm_span_of(to), NULL), BM_OK);
-	assert_int_equal(bm_message_render(message, &render, to == NULL ? NULL : &address, seq, &err), BM_OK);
+	struct bm_copy copy = {.to = to == NULL ? NULL : &address, .seq = seq};
+	assert_int_equal(bm_message_render(message, &render, &copy, &err), BM_OK);
 	for (size_t i = 0; i < render.count; i++)
 		assert_int_equal(bm_buf_append_span(&all, render.spans[i]), BM_OK);
 	assert_int_equal(bm_buf_terminate(&all), BM_OK);

@@ -51,7 +51,7 @@ static void foretells_the_size(void **state)
 		struct bm_address to;
 		bm_render_init(&render);
 		assert_int_equal(bm_address_parse(&to, bm_span_of(records[i]), NULL), BM_OK);
-		assert_int_equal(bm_message_render(message, &render, &to, 77, NULL), BM_OK);
+		assert_int_equal(bm_message_render(message, &render, &(struct bm_copy){.to = &to, .seq = 77}, NULL), BM_OK);
 		assert_int_equal(render.size_bytes, bm_message_size(message, strlen(records[i])));
 		bm_render_deinit(&render);
 	}
@@ -73,12 +73,12 @@ static void borrows_the_message(void **state)
 	assert_int_equal(bm_address_parse(&to, bm_span_of("a@y.org"), NULL), BM_OK);
 	bm_render_init(&one);
 	bm_render_init(&two);
-	assert_int_equal(bm_message_render(message, &one, &to, 1, NULL), BM_OK);
-	assert_int_equal(bm_message_render(message, &two, &to, 2, NULL), BM_OK);
+	assert_int_equal(bm_message_render(message, &one, &(struct bm_copy){.to = &to, .seq = 1}, NULL), BM_OK);
+	assert_int_equal(bm_message_render(message, &two, &(struct bm_copy){.to = &to, .seq = 2}, NULL), BM_OK);
 	assert_int_equal(one.count, 5);
 	assert_ptr_equal(one.spans[4].data, two.spans[4].data);
 	assert_ptr_not_equal(one.spans[1].data, two.spans[1].data);
-	assert_int_equal(bm_message_render(message, &one, &to, 3, NULL), BM_OK);
+	assert_int_equal(bm_message_render(message, &one, &(struct bm_copy){.to = &to, .seq = 3}, NULL), BM_OK);
 	bm_render_deinit(&one);
 	bm_render_deinit(&two);
 	bm_message_free(message);
@@ -92,7 +92,7 @@ static void wants_a_recipient(void **state)
 	struct bm_render render;
 	struct bm_error err = BM_ERROR_INIT;
 	bm_render_init(&render);
-	assert_int_equal(bm_message_render(message, &render, NULL, 1, &err), BM_E_USAGE);
+	assert_int_equal(bm_message_render(message, &render, &(struct bm_copy){.to = NULL, .seq = 1}, &err), BM_E_USAGE);
 	assert_int_equal(render.count, 0);
 	bm_render_deinit(&render);
 	bm_message_free(message);

@@ -78,6 +78,7 @@ static void compose(struct bm_buf *out, struct bm_span text, bool envelope, size
 	struct bm_error err = BM_ERROR_INIT;
 	struct bm_render render;
 	struct bm_address to;
+	struct bm_copy copy = {.to = &to, .seq = 1};
 
 	options.form = BM_MESSAGE_HEADERS;
 	options.content = text.data + record + 1;
@@ -88,7 +89,7 @@ static void compose(struct bm_buf *out, struct bm_span text, bool envelope, size
 	bm_render_init(&render);
 	if (bm_message_new(&message, &options, &err) == BM_OK &&
 		bm_address_parse(&to, bm_span_make(text.data, record), NULL) == BM_OK &&
-		bm_message_render(message, &render, &to, 1, &err) == BM_OK)
+		bm_message_render(message, &render, &copy, &err) == BM_OK)
 		show(out, &render);
 	else if (bm_buf_append_fmt(out, "%s %s", err.id, err.text) != BM_OK)
 		abort();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How far a mistyped name is from a known one, for "did you mean". */
-#ifndef BM_STORE_NEAREST_H
-#define BM_STORE_NEAREST_H
+#ifndef BM_BASE_NEAREST_H
+#define BM_BASE_NEAREST_H
 
 #include <stdbool.h>
 #include <stddef.h>

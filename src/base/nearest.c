@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "store/nearest.h"
+#include "base/nearest.h"
 
 #include "base/span.h"
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the time of the run went: each microsecond has one reason for each server and one for the whole. */
+#include "engine/parts.h"
+
+/* A shorter sleep is no wait worth asking about. */
+#define WAIT_MIN_US 50
+
+/* The oldest reply that is awaited from the server; false: none. */
+static bool find_awaited(const struct bm_run *run, size_t server, uint64_t *since_us, uint64_t *round_trip_us)
+{
+	const struct bm_port *port = run->port;
+	const struct bm_run_server *at = &run->servers[server];
+	bool found = false;
+
+	for (size_t i = at->first_slot; i < at->first_slot + at->slot_count; i++) {
+		uint64_t since = 0;
+		uint64_t round_trip = 0;
+		if (run->slots[i].state == BM_SLOT_CLOSED || !port->awaiting(port->user, i, &since, &round_trip))
+			continue;
+		if (found && since >= *since_us)
+			continue;
+		*since_us = since;
+		*round_trip_us = round_trip;
+		found = true;
+	}
+	return found;
+}
+
+/* Nothing is left for the server to do but what is in flight. */
+static bool lacks_work(const struct bm_run *run, size_t server)
+{
+	bool list = !run->list_ended && !run->list_silent;
+	return !list && run->ready.count == 0 && run->servers[server].queue.envelopes == 0;
+}
+
+static enum bm_why find_reason(struct bm_run *run, size_t server)
+{
+	struct bm_run_server *at = &run->servers[server];
+	bool backs_off = at->not_before_ms > bm_run_now(run) && at->open == 0;
+
+	if (at->rests_until_ms > bm_run_now(run) || backs_off || !bm_run_is_usable(run, server))
+		return BM_WHY_REST;
+	bool lacks = lacks_work(run, server);
+	if (!lacks && bm_rate_tokens(&at->rate, bm_run_now(run) * 1000) == 0)
+		return BM_WHY_RATE;
+	if (at->in_flight > 0 || at->opening > 0)
+		return BM_WHY_REPLY;
+	return lacks && run->waiting > 0 && run->list_ended ? BM_WHY_REST : BM_WHY_LIST;
+}
+
+/* Splits a wait for a reply: up to the round trip it is the wire's, the rest the server's. */
+static uint64_t share_of_wire(struct bm_run *run, size_t server, uint64_t from_us, uint64_t until_us)
+{
+	uint64_t since_us = 0;
+	uint64_t round_trip_us = 0;
+
+	if (!find_awaited(run, server, &since_us, &round_trip_us))
+		return 0;
+	uint64_t end_us = since_us + round_trip_us;
+	if (end_us <= from_us)
+		return 0;
+	return (end_us < until_us ? end_us : until_us) - from_us;
+}
+
+static size_t busiest(const struct bm_run *run)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < run->server_count; i++) {
+		if (run->servers[i].messages > run->servers[best].messages)
+			best = i;
+	}
+	return best;
+}
+
+void bm_run_waited(struct bm_run *run, uint64_t from_us, uint64_t until_us)
+{
+	size_t best = busiest(run);
+
+	if (until_us - from_us < WAIT_MIN_US) {
+		bm_run_worked(run, from_us, until_us);
+		return;
+	}
+	for (size_t i = 0; i < run->server_count; i++) {
+		enum bm_why why = find_reason(run, i);
+		uint64_t wire_us = why == BM_WHY_REPLY ? share_of_wire(run, i, from_us, until_us) : 0;
+		uint64_t rest_us = until_us - from_us - wire_us;
+		run->servers[i].times[BM_WHY_ROUND_TRIP] += wire_us;
+		run->servers[i].times[why] += rest_us;
+		if (i != best)
+			continue;
+		run->times[BM_WHY_ROUND_TRIP] += wire_us;
+		run->times[why] += rest_us;
+	}
+}
+
+void bm_run_worked(struct bm_run *run, uint64_t from_us, uint64_t until_us)
+{
+	run->times[BM_WHY_CPU] += until_us - from_us;
+	for (size_t i = 0; i < run->server_count; i++)
+		run->servers[i].times[BM_WHY_CPU] += until_us - from_us;
+}
+
+const uint64_t *bm_run_times(const struct bm_run *run, size_t server)
+{
+	return server < run->server_count ? run->servers[server].times : run->times;
+}
