@@ -83,7 +83,7 @@ struct bm_progress {
 	uint64_t transactions;
 	uint64_t elapsed_ms;
 	double rate;              /* outcomes a second, over the last seconds */
-	const char *held_back_by; /* the main reason of the last interval: "replies of host:port" … Never NULL */
+	const char *held_back_by; /* the main reason of the last interval: "the replies of host:port" … Never NULL */
 	struct bm_times time;
 };
 

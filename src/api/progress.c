@@ -55,7 +55,7 @@ static const char *reason_text(const struct bm_campaign *campaign, enum bm_why w
 	case BM_WHY_ROUND_TRIP:
 		return "round trips to";
 	case BM_WHY_REPLY:
-		return server->open == 0 && server->opening > 0 ? "connecting to" : "replies of";
+		return server->open == 0 && server->opening > 0 ? "connecting to" : "the replies of";
 	case BM_WHY_RATE:
 		return "rate of";
 	case BM_WHY_LIST:

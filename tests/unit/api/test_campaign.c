@@ -374,8 +374,9 @@ static void no_server_left(void **state)
 	assert_string_equal(run.err.id, "MB012");
 	assert_string_equal(run.outcomes, "2 invalid 0 0 nobody\n1 unsent 0 0 a@x.example\n3 unsent 0 0 b@x.example\n");
 	assert_true(bm_campaign_list_complete(run.campaign));
-	assert_complaint(&run, 0, "MBS003", "127.0.0.1");
+	assert_complaint(&run, 0, "MB007", "nobody");
 	assert_complaint(&run, 1, "MBS003", "127.0.0.1");
+	assert_complaint(&run, 2, "MBS003", "127.0.0.1");
 	assert_complaint(&run, bm_log_count(run.errfile) - 1, "MB0", "");
 	end(&run);
 	close(fds[0]);
