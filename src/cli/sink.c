@@ -257,7 +257,8 @@ static int serve(struct bm_sink *sink)
 	/* A killed server has no last words. */
 	if (code == BM_E_STOPPED)
 		_exit(status_of(code));
-	pthread_cancel(waiter);
+	/* Where it waits no more this is lost. */
+	(void)pthread_kill(waiter, SIGINT);
 	pthread_join(waiter, NULL);
 	print_counters(sink);
 	return code == BM_OK ? EX_OK : complain(code, &err);

@@ -56,19 +56,19 @@ static bool rule_fits(const struct bm_sink_rule *rule, const struct bm_sink_happ
 		return false;
 	if ((both & bm_sink_event_bit(BM_SINK_ON_CONTENT)) != 0 && rule->after != happening->after)
 		return false;
-	if (!set_has(&rule->connection, happening->connection))
+	if (!set_has(&rule->connection, happening->connection) || (rule->pipelined && !happening->pipelined))
 		return false;
 	if (!rule->has_match)
 		return true;
 	return text_matches(rule, (both & ~of_content) != 0 ? happening->line : happening->mail);
 }
 
-static bool rule_fires(struct bm_sink_rule *rule, const struct bm_sink_happening *happening)
+static bool rule_fires(struct bm_sink_rule *rule, uint64_t *seen, const struct bm_sink_happening *happening)
 {
 	if (!rule_fits(rule, happening))
 		return false;
-	rule->seen++;
-	return set_has(&rule->nth, rule->seen) && (rule->times == 0 || rule->fired < rule->times);
+	++*seen;
+	return set_has(&rule->nth, *seen) && (rule->times == 0 || rule->fired < rule->times);
 }
 
 const struct bm_sink_rule *bm_sink_script_match(
@@ -77,9 +77,10 @@ const struct bm_sink_rule *bm_sink_script_match(
 	struct bm_sink_rule *won = NULL;
 
 	for (size_t i = 0; i < script->count; i++) {
-		bool fires = rule_fires(&script->rules[i], happening);
+		struct bm_sink_rule *rule = &script->rules[i];
+		bool fires = rule_fires(rule, rule->per_connection ? &happening->seen[i] : &rule->seen, happening);
 		if (fires && won == NULL)
-			won = &script->rules[i];
+			won = rule;
 	}
 	if (won != NULL)
 		won->fired++;

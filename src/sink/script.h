@@ -75,8 +75,10 @@ struct bm_sink_rule {
 	regex_t match;
 	struct bm_sink_set nth;
 	struct bm_sink_set connection;
-	uint64_t times; /* 0: without limit */
-	uint64_t after; /* octets of content on the wire */
+	bool per_connection; /* nth counts anew on each */
+	bool pipelined;      /* only what was sent before the reply to what is before it */
+	uint64_t times;      /* 0: without limit */
+	uint64_t after;      /* octets of content on the wire */
 	struct bm_sink_bytes reply;
 	struct bm_sink_bytes presend;
 	struct bm_sink_bytes postsend;
@@ -85,6 +87,7 @@ struct bm_sink_rule {
 	uint64_t linger_ms;
 	bool no_reply;
 	bool accept;
+	bool keep; /* a refused chunk leaves the envelope as it is */
 	bool stall;
 	bool stop_reading;
 	bool close;
@@ -103,6 +106,8 @@ struct bm_sink_script {
 struct bm_sink_happening {
 	uint32_t events;
 	uint64_t connection;
+	uint64_t *seen; /* of the connection: one counter for each rule; NULL without rules */
+	bool pipelined;
 	uint64_t after;
 	struct bm_span line;
 	struct bm_span mail;

@@ -222,6 +222,8 @@ static const struct field fields[] = {
 	FIELD("match", parse_match, match),
 	FIELD("nth", parse_set, nth),
 	FIELD("connection", parse_set, connection),
+	FIELD("per_connection", parse_bool, per_connection),
+	FIELD("pipelined", parse_bool, pipelined),
 	FIELD("times", parse_number, times),
 	FIELD("after", parse_number, after),
 	FIELD("reply", parse_reply, reply),
@@ -234,6 +236,7 @@ static const struct field fields[] = {
 	FIELD("linger_ms", parse_number, linger_ms),
 	FIELD("no_reply", parse_bool, no_reply),
 	FIELD("accept", parse_bool, accept),
+	FIELD("keep", parse_bool, keep),
 	FIELD("stall", parse_bool, stall),
 	FIELD("stop_reading", parse_bool, stop_reading),
 	FIELD("close", parse_bool, close),
@@ -254,7 +257,7 @@ static bool rule_acts(const struct bm_sink_rule *rule)
 {
 	bool sends = rule->reply.data != NULL || rule->presend.data != NULL || rule->postsend.data != NULL;
 	bool waits = rule->delay_ms > 0 || rule->drip_ms > 0 || rule->linger_ms > 0 || rule->stall || rule->stop_reading;
-	bool ends = rule->close || rule->reset || rule->exit || rule->no_reply || rule->accept;
+	bool ends = rule->close || rule->reset || rule->exit || rule->no_reply || rule->accept || rule->keep;
 	return sends || waits || ends;
 }
 
@@ -292,7 +295,7 @@ static enum bm_code rule_fill(
 	if (!rule_acts(rule))
 		return complain(err, at, "",
 			"an action: reply, raw, hex, presend, postsend, delay_ms, drip_ms, linger_ms, "
-			"no_reply, accept, stall, stop_reading, close, reset or exit");
+			"no_reply, accept, keep, stall, stop_reading, close, reset or exit");
 	if (rule->on == 0)
 		rule->on = any_event();
 	return BM_OK;

@@ -90,9 +90,14 @@ void bm_sink_transaction_clear(struct bm_sink_session *session)
 struct bm_sink_session *bm_sink_session_new(struct bm_sink_shared *shared, uint64_t number)
 {
 	struct bm_sink_session *session = calloc(1, sizeof *session);
+	uint64_t *seen = calloc(shared->script.count + 1, sizeof *seen);
 
-	if (session == NULL)
+	if (session == NULL || seen == NULL) {
+		free(session);
+		free(seen);
 		return NULL;
+	}
+	session->seen = seen;
 	session->shared = shared;
 	session->number = number;
 	session->trip = UINT64_MAX;
@@ -120,6 +125,7 @@ void bm_sink_session_free(struct bm_sink_session *session)
 	bm_buf_deinit(&session->helo);
 	bm_buf_deinit(&session->reply);
 	bm_buf_deinit(&session->chunk);
+	free(session->seen);
 	free(session);
 }
 
@@ -136,6 +142,8 @@ bool bm_sink_gate(struct bm_sink_session *session, uint32_t events, struct bm_sp
 		struct bm_sink_happening happening = {
 			.events = events,
 			.connection = session->number,
+			.seen = session->seen,
+			.pipelined = session->pipelined,
 			.after = session->trip,
 			.line = line,
 			.mail = bm_buf_view(&session->transaction.mail),
@@ -199,6 +207,7 @@ void bm_sink_deliver(struct bm_sink_session *session)
 	uint64_t now_ms = session->shared->now_ms;
 
 	session->rule = NULL;
+	session->pipelined = session->cur.size > 0;
 	if (rule == NULL || rule->drip_ms == 0) {
 		bm_sink_put(session, &session->out, reply);
 	} else {

@@ -50,7 +50,9 @@ struct bm_sink_session {
 	uint64_t drip_ms;
 	uint64_t drip_at;
 
-	bool chosen; /* the event at hand has had its rule looked up */
+	uint64_t *seen; /* of the rules that count on each connection anew */
+	bool pipelined; /* what comes next was there before the last reply */
+	bool chosen;    /* the event at hand has had its rule looked up */
 	const struct bm_sink_rule *rule;
 	uint64_t wake; /* the event at hand waits until then */
 

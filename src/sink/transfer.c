@@ -151,24 +151,36 @@ static bool conclude(struct bm_sink_session *session, struct end end)
 	return result.accepted;
 }
 
+/* With keep like a server that forgets the refusal: the envelope takes more recipients and a new content. */
+static void chunk_refused(struct bm_sink_transaction *transaction, bool keep)
+{
+	if (keep)
+		transaction->chunked = false;
+	else
+		transaction->failed = true;
+}
+
 /* A refused chunk leaves the envelope standing until RSET (RFC 3030, 2). */
 static void end_chunk(struct bm_sink_session *session)
 {
 	struct bm_sink_transaction *transaction = &session->transaction;
 	bool standing = transaction->open && !transaction->failed;
+	bool keep = session->rule != NULL && session->rule->keep;
 	struct end end = judge_chunk(session);
 
 	if (standing && session->chunk_last) {
-		transaction->failed = !conclude(session, end);
-		if (!transaction->failed)
+		bool accepted = conclude(session, end);
+		if (accepted)
 			bm_sink_transaction_clear(session);
+		else
+			chunk_refused(transaction, keep);
 		return;
 	}
 	if (end.code == 250)
 		end.text = "Chunk received";
 	int code = bm_sink_answer(session, end.code, end.enhanced, end.text);
 	if (code / 100 != 2)
-		transaction->failed = true;
+		chunk_refused(transaction, keep);
 }
 
 bool bm_sink_step_end(struct bm_sink_session *session)

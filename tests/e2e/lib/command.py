@@ -19,6 +19,10 @@ def bulkmail():
     return str(path)
 
 
+def is_sanitized():
+    return b"__asan_init" in pathlib.Path(bulkmail()).read_bytes()
+
+
 @dataclass
 class Sent:
     """What one `bulkmail send` left behind."""

@@ -9,11 +9,12 @@ import pathlib
 import pwd
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 
-from . import content
+from . import content, queues
 from .command import REPOSITORY
 from .waiting import Process, free_port, wait_until
 
@@ -69,13 +70,21 @@ class Server:
     recipient_field = b"delivered-to"
     id_pattern = rb"\bid ([^\s;]+)"
 
-    def __init__(self, refuses=False):
+    def __init__(self, refuses=False, keeps=False):
+        """keeps: what is accepted stays in the queue and is not delivered."""
         self.refuses = refuses
+        self.keeps = keeps
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"e2e-{self.name}-"))
         # The servers' own users have to come in.
         self.folder.chmod(0o755)
         self.port = free_port()
         self.process = None
+
+    def preload(self):
+        path = self.folder / "no_waits.so"
+        source = pathlib.Path(__file__).with_name("no_waits.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(path), str(source)], check=True)
+        return {"LD_PRELOAD": str(path)}
 
     def start(self):
         try:
@@ -120,6 +129,17 @@ class Server:
         # "new" only: what is being written lies in "tmp"
         return list((self.folder / "store").glob("**/new/*"))
 
+    def queued(self):
+        """What lies in the queue of a server that keeps."""
+        return [Stored(sender, to, take_trace(text)[1], name) for name, sender, to, text in self.queue_entries()]
+
+    def log_text(self):
+        return (self.folder / self.log_name).read_text(errors="replace")
+
+    def refused_in_log(self):
+        """Whom it refused at RCPT, one entry a time, by its own log."""
+        return re.findall(self.refusal_pattern, self.log_text())
+
     def logs(self):
         paths = [path for path in sorted(self.folder.glob("*log*")) if path.is_file()]
         return "\n".join(f"{path.name}: ...{path.read_text(errors='replace')[-2000:]}" for path in paths)
@@ -138,6 +158,8 @@ class Server:
 
 class Postfix(Server):
     name = "postfix"
+    log_name = "maillog"
+    refusal_pattern = r"NOQUEUE: reject: RCPT from [^:]*: 550 5\.1\.1 <([^>]*)>"
 
     MAIN = """\
 compatibility_level = 3.6
@@ -147,7 +169,7 @@ daemon_directory = {root}/usr/lib/postfix/sbin
 command_directory = {root}/usr/sbin
 shlib_directory = {root}/usr/lib/postfix
 meta_directory = {folder}/conf
-import_environment = LD_LIBRARY_PATH={root}/usr/lib/postfix MAIL_CONFIG TZ LANG=C
+import_environment = LD_LIBRARY_PATH={root}/usr/lib/postfix LD_PRELOAD MAIL_CONFIG TZ LANG=C
 mail_owner = postfix
 setgid_group = postdrop
 maillog_file = {folder}/maillog
@@ -191,8 +213,9 @@ postlog unix-dgram n - n - 1 postlogd
         root = UNPACKED / "postfix"
         nobody = pwd.getpwnam("nobody")
         restrictions = "permit_mynetworks, reject"
-        if self.refuses:
-            access = self.write("access", f"/^{REFUSED}/ 550 5.1.1 no such user\n")
+        if self.refuses or self.keeps:
+            rules = f"/^{REFUSED}/ 550 5.1.1 no such user\n" + "/./ HOLD\n" * self.keeps
+            access = self.write("access", rules)
             restrictions = f"check_recipient_access regexp:{access}, " + restrictions
         (self.folder / "conf").mkdir()
         values = dict(folder=self.folder, root=root, port=self.port, uid=nobody.pw_uid, gid=nobody.pw_gid)
@@ -202,6 +225,14 @@ postlog unix-dgram n - n - 1 postlogd
         self.owned_folder("store", "nobody")
         self.owned_folder("data", "postfix")
         self.make_queue()
+
+    def queue_entries(self):
+        return queues.postfix(self.folder)
+
+    def forget(self):
+        super().forget()
+        for path in (self.folder / "queue" / "hold").rglob("*"):
+            path.unlink()
 
     def make_queue(self):
         queue = self.owned_folder("queue", "root", 0o755)
@@ -216,6 +247,7 @@ postlog unix-dgram n - n - 1 postlogd
     def launch(self):
         root = UNPACKED / "postfix"
         environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LD_LIBRARY_PATH": str(root / "usr/lib/postfix")}
+        environment |= self.preload()
         arguments = [root / "usr/lib/postfix/sbin/master", "-c", self.folder / "conf", "-d"]
         return Process(arguments, self.folder / "log", env=environment)
 
@@ -223,6 +255,8 @@ postlog unix-dgram n - n - 1 postlogd
 class Exim(Server):
     name = "exim4"
     recipient_field = b"envelope-to"
+    log_name = "log.main"
+    refusal_pattern = r"rejected RCPT <([^>]*)>"
 
     CONF = """\
 exim_path = {exim}
@@ -246,6 +280,7 @@ message_logs = false
 deliver_drop_privilege = true
 check_spool_space = 0
 check_log_space = 0
+queue_only = {keeps}
 acl_smtp_rcpt = acl_rcpt
 acl_smtp_data = acl_data
 begin acl
@@ -275,6 +310,7 @@ store:
         refusal = f"  deny local_parts = ^{REFUSED}\n       message = no such user" if self.refuses else ""
         self.exim = UNPACKED / "exim4-daemon-light" / "usr" / "sbin" / "exim4"
         values = dict(exim=self.exim, user=user.pw_name, group=user.pw_gid, folder=self.folder, port=self.port)
+        values["keeps"] = str(self.keeps).lower()
         self.conf = self.write("exim.conf", self.CONF.format(refusal=refusal, **values))
         self.owned_folder("spool", user.pw_name)
         self.owned_folder("store", user.pw_name)
@@ -282,11 +318,22 @@ store:
         shutil.chown(self.folder, user.pw_name)
 
     def launch(self):
-        return Process([self.exim, "-C", self.conf, "-bdf", "-q10m"], self.folder / "log")
+        arguments = [self.exim, "-C", self.conf, "-bdf", *([] if self.keeps else ["-q10m"])]
+        return Process(arguments, self.folder / "log", env={**os.environ, **self.preload()})
+
+    def queue_entries(self):
+        return queues.exim(self.folder)
+
+    def forget(self):
+        super().forget()
+        for path in (self.folder / "spool" / "input").glob("*"):
+            path.unlink()
 
 
 class OpenSmtpd(Server):
     name = "opensmtpd"
+    log_name = "log"
+    refusal_pattern = r'failed-command command="RCPT TO:<([^>]*)>'
 
     CONF = """\
 table everyone {{ "@" = "nobody" }}
@@ -328,7 +375,17 @@ match from any for any action "store"
 
     def launch(self):
         smtpd = UNPACKED / "opensmtpd" / "usr" / "sbin" / "smtpd"
-        return Process([smtpd, "-d", "-f", self.conf], self.folder / "log")
+        paused = ["-P", "mda"] if self.keeps else []
+        arguments = [smtpd, "-d", *paused, "-f", self.conf]
+        return Process(arguments, self.folder / "log", env={**os.environ, **self.preload()})
+
+    def queue_entries(self):
+        return queues.opensmtpd(self.SPOOL)
+
+    def forget(self):
+        super().forget()
+        for path in (self.SPOOL / "queue").glob("*/*"):
+            shutil.rmtree(path)
 
     def stop(self):
         super().stop()

@@ -392,6 +392,63 @@ static void a_refused_chunk_wants_rset(void **state)
 	finish(&f);
 }
 
+/* As Exim 4.96 does: who sends no RSET has the second content delivered to the first one's recipient too. */
+static void a_refused_chunk_may_keep_the_envelope(void **state)
+{
+	(void)state;
+	struct fixture f;
+	begin(&f, "{\"on\":\"end\",\"nth\":1,\"keep\":true,\"reply\":\"452 full\"}");
+	greet(&f);
+	assert_string_equal(codes(&f, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT 1 LAST\r\na"), "250 250 452");
+	assert_string_equal(codes(&f, "MAIL FROM:<new@x>\r\nRCPT TO:<c@y>\r\nBDAT 3 LAST\r\nbcd"), "503 250 250");
+	json_t *line = record(&f, 1);
+	char *text = json_dumps(json_object_get(line, "recipients"), JSON_COMPACT);
+	assert_string_equal(text, "[\"b@y\",\"c@y\"]");
+	expect_text(line, "sender", "a@x");
+	expect_text(line, "content_base64", "YmNk");
+	free(text);
+	json_decref(line);
+	assert_string_equal(codes(&f, "RSET\r\nMAIL FROM:<a@x>\r\nRCPT TO:<d@y>\r\nBDAT 1 LAST\r\ne"), "250 250 250 250");
+	finish(&f);
+}
+
+static void counts_on_each_connection_anew(void **state)
+{
+	(void)state;
+	struct fixture f;
+	begin(&f, "{\"on\":\"RSET\",\"nth\":2,\"per_connection\":true,\"reply\":\"421 enough\",\"close\":true}");
+	greet(&f);
+	assert_string_equal(codes(&f, "RSET\r\n"), "250");
+	struct bm_sink_session *first = f.session;
+	f.session = bm_sink_session_new(&f.shared, 2);
+	assert_non_null(f.session);
+	greet(&f);
+	assert_string_equal(codes(&f, "RSET\r\nRSET\r\n"), "250 421");
+	assert_int_equal(bm_sink_session_action(f.session), BM_SINK_CLOSE);
+	bm_sink_session_free(f.session);
+	f.session = first;
+	assert_string_equal(codes(&f, "RSET\r\n"), "421");
+	finish(&f);
+}
+
+static void tells_what_was_sent_before_a_reply(void **state)
+{
+	(void)state;
+	struct fixture f;
+	begin(&f, "{\"pipelined\":true,\"reply\":\"503 one at a time\"}");
+	greet(&f);
+	assert_string_equal(codes(&f, "RSET\r\n"), "250");
+	assert_string_equal(codes(&f, ENVELOPE), "250 503 503");
+	assert_string_equal(codes(&f, "RCPT TO:<b@y>\r\n"), "250");
+	assert_string_equal(codes(&f, "DATA\r\n"), "354");
+	assert_string_equal(codes(&f, "a\r\n.\r\nRSET\r\n"), "250 503");
+	/* The octets of a chunk belong to its command. */
+	assert_string_equal(codes(&f, "MAIL FROM:<a@x>\r\n"), "250");
+	assert_string_equal(codes(&f, "RCPT TO:<b@y>\r\n"), "250");
+	assert_string_equal(codes(&f, "BDAT 1 LAST\r\naMAIL FROM:<a@x>\r\n"), "250 503");
+	finish(&f);
+}
+
 static void an_end_without_a_reply_is_accepted_only_when_told(void **state)
 {
 	(void)state;
@@ -517,6 +574,9 @@ int main(void)
 		cmocka_unit_test(a_stalled_session_reads_and_never_answers),
 		cmocka_unit_test(a_rule_can_wait_in_mid_content),
 		cmocka_unit_test(a_refused_chunk_wants_rset),
+		cmocka_unit_test(a_refused_chunk_may_keep_the_envelope),
+		cmocka_unit_test(counts_on_each_connection_anew),
+		cmocka_unit_test(tells_what_was_sent_before_a_reply),
 		cmocka_unit_test(an_end_without_a_reply_is_accepted_only_when_told),
 		cmocka_unit_test(keeps_its_limits),
 		cmocka_unit_test(stops_reading_while_it_waits),
