@@ -10,7 +10,6 @@ static void report(struct bm_run *run, const struct bm_record *record, struct bm
 	enum bm_outcome_kind kind, const char *reason)
 {
 	const struct bm_port *port = run->port;
-	struct bm_error err = BM_ERROR_INIT;
 	struct bm_outcome outcome = {
 		.kind = kind,
 		.seq = record->seq,
@@ -25,8 +24,8 @@ static void report(struct bm_run *run, const struct bm_record *record, struct bm
 	};
 	run->done++;
 	run->outcomes[kind]++;
-	if (bm_journal_settle(run->journal, record->seq, kind, &err) != BM_OK)
-		bm_run_fail(run, &err);
+	if (bm_journal_settle(run->journal, record->seq, kind, &run->scratch) != BM_OK)
+		bm_run_fail(run, &run->scratch);
 	port->outcome(port->user, &outcome);
 }
 
