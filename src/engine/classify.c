@@ -93,21 +93,58 @@ static enum bm_code admit(
 	return run->options.trust_duplicates ? BM_OK : bm_keyset_add(&run->seen, key.data, key.size, &added);
 }
 
+/* The values of the columns that the message uses; false when it cannot be written with them. */
+static bool take_values(struct bm_run *run, const struct bm_record *record, size_t *count, const char **reason)
+{
+	const size_t *columns = bm_message_columns(run->message, count);
+
+	for (size_t i = 0; i < *count; i++) {
+		bool has = columns[i] < record->value_count;
+		const struct bm_text *value = has ? &record->values[columns[i]] : NULL;
+		run->values[i] = has ? bm_span_make(value->data, value->size) : bm_span_make(NULL, 0);
+	}
+	return bm_message_check_values(run->message, run->values, *count, reason) == BM_OK;
+}
+
+static enum bm_code make_item(struct bm_run *run, const struct bm_record *record, const struct bm_address *address,
+	size_t count, struct bm_item **out)
+{
+	enum bm_code code = bm_item_new(out, record, address);
+
+	if (code == BM_OK && count > 0)
+		code = bm_item_set_values(*out, run->values, count);
+	if (code != BM_OK && *out != NULL) {
+		bm_item_free(*out);
+		*out = NULL;
+	}
+	return code;
+}
+
 static enum bm_code take(struct bm_run *run, const struct bm_record *record, struct bm_item **out)
 {
 	struct bm_address address;
 	const char *reason = "";
 	bool admitted = false;
 
+	size_t count = 0;
+
 	*out = NULL;
+	if (record->fault != NULL) {
+		reject(run, record, bm_span_make(record->text, record->size), BM_OUTCOME_INVALID, "MB706", record->fault);
+		return BM_OK;
+	}
 	if (!parse(run, record, &address, &reason)) {
 		const char *id = bm_address_is_missing(reason) ? "MB006" : "MB007";
 		reject(run, record, bm_span_make(record->text, record->size), BM_OUTCOME_INVALID, id, reason);
 		return BM_OK;
 	}
+	if (!take_values(run, record, &count, &reason)) {
+		reject(run, record, bm_address_mailbox(&address), BM_OUTCOME_INVALID, "MB026", reason);
+		return BM_OK;
+	}
 	enum bm_code code = admit(run, record, &address, &admitted);
 	if (code == BM_OK && admitted)
-		code = bm_item_new(out, record, &address);
+		code = make_item(run, record, &address, count, out);
 	if (code != BM_OK)
 		report(run, record, bm_address_mailbox(&address), BM_OUTCOME_UNSENT, "out of memory");
 	return code;

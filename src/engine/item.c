@@ -23,7 +23,30 @@ enum bm_code bm_item_new(struct bm_item **out, const struct bm_record *record, c
 
 void bm_item_free(struct bm_item *item)
 {
+	if (item != NULL)
+		free(item->values);
 	free(item);
+}
+
+enum bm_code bm_item_set_values(struct bm_item *item, const struct bm_span *values, size_t count)
+{
+	size_t size = count * sizeof *values;
+
+	for (size_t i = 0; i < count; i++)
+		size += values[i].size;
+	struct bm_span *copy = malloc(size);
+	if (copy == NULL)
+		return BM_E_NOMEM;
+	unsigned char *at = (unsigned char *)(copy + count);
+	for (size_t i = 0; i < count; i++) {
+		copy[i] = bm_span_make(values[i].data == NULL ? NULL : at, values[i].size);
+		if (values[i].size > 0)
+			memcpy(at, values[i].data, values[i].size);
+		at += values[i].size;
+	}
+	item->values = copy;
+	item->value_count = count;
+	return BM_OK;
 }
 
 struct bm_span bm_item_record(const struct bm_item *item)

@@ -28,6 +28,8 @@ struct bm_item {
 	unsigned attempts; /* transactions that named it and got an answer */
 	unsigned put_backs;
 	struct bm_answer answer;
+	struct bm_span *values; /* for the message's slots, what they point to behind them; NULL: none */
+	size_t value_count;
 	size_t record_size;
 	size_t mailbox_size;
 	size_t domain;        /* offset in the mailbox */
@@ -37,6 +39,9 @@ struct bm_item {
 enum bm_code bm_item_new(
 	struct bm_item **out, const struct bm_record *record, const struct bm_address *address) BM_MUST_CHECK;
 void bm_item_free(struct bm_item *item);
+
+/* Copies values. */
+enum bm_code bm_item_set_values(struct bm_item *item, const struct bm_span *values, size_t count) BM_MUST_CHECK;
 
 struct bm_span bm_item_record(const struct bm_item *item);
 struct bm_span bm_item_mailbox(const struct bm_item *item);

@@ -17,11 +17,17 @@ enum bm_code bm_run_init(struct bm_run *run, const struct bm_run_options *option
 		.current = SIZE_MAX,
 		.turn_after = SIZE_MAX,
 	};
+	size_t columns = 0;
+	if (message != NULL)
+		(void)bm_message_columns(message, &columns);
+	run->personal = !options->use_envelope || columns > 0;
+	run->values = calloc(columns + 1, sizeof *run->values);
 	bm_keyset_init(&run->seen, options->hash_key);
 	bm_keyset_init(&run->banned, options->hash_key);
 	bm_render_init(&run->render);
 	run->servers = calloc(server_count, sizeof *run->servers);
-	if (run->servers == NULL || bm_item_heap_init(&run->waiting, BM_RUN_WAITING_MAX + BM_RUN_ENVELOPE_MAX) != BM_OK)
+	if (run->servers == NULL || run->values == NULL ||
+		bm_item_heap_init(&run->waiting, BM_RUN_WAITING_MAX + BM_RUN_ENVELOPE_MAX) != BM_OK)
 		return bm_error_nomem(err);
 	return BM_OK;
 }
@@ -45,6 +51,7 @@ void bm_run_deinit(struct bm_run *run)
 	bm_keyset_deinit(&run->seen);
 	bm_keyset_deinit(&run->banned);
 	bm_render_deinit(&run->render);
+	free(run->values);
 	free(run->envelope);
 	free(run->mailboxes);
 	free(run->servers);
@@ -127,7 +134,7 @@ static bool fits_envelope(const struct bm_run *run, const struct bm_item *item)
 
 	if (run->envelope_count == 0)
 		return true;
-	if (!run->options.use_envelope || run->envelope_count >= BM_RUN_ENVELOPE_MAX)
+	if (run->personal || run->envelope_count >= BM_RUN_ENVELOPE_MAX)
 		return false;
 	if (item->put_backs >= BM_RUN_PUT_BACKS_ALONE || run->envelope[0]->put_backs >= BM_RUN_PUT_BACKS_ALONE)
 		return false;
@@ -169,7 +176,7 @@ static enum bm_code send_item(struct bm_run *run, struct bm_item *item, struct b
 	if (run->ready.first != item)
 		return BM_OK;
 	enter(run, bm_item_list_take(&run->ready));
-	return run->options.use_envelope ? BM_OK : bm_run_flush(run, err);
+	return run->personal ? bm_run_flush(run, err) : BM_OK;
 }
 
 static bool may_read(const struct bm_run *run)

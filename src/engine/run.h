@@ -69,6 +69,8 @@ struct bm_run {
 	size_t envelope_capacity;
 	struct bm_span *mailboxes; /* of the envelope, while it is sent */
 	struct bm_render render;
+	struct bm_span *values;   /* of the record that is looked at */
+	bool personal;            /* every recipient gets a copy of their own */
 	struct bm_item_list back; /* put back by the transaction under way */
 	bool list_ended;
 	bool list_complete;

@@ -145,7 +145,7 @@ static enum bm_code render(struct bm_run *run, struct bm_error *err)
 {
 	struct bm_item *item = run->envelope[0];
 	struct bm_address to;
-	struct bm_copy copy = {.seq = 0};
+	struct bm_copy copy = {.values = item->values, .value_count = item->value_count};
 
 	if (run->options.use_envelope)
 		return bm_message_render(run->message, &run->render, &copy, err);
