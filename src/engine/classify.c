@@ -139,12 +139,12 @@ static enum bm_code take(struct bm_run *run, const struct bm_record *record, str
 
 	*out = NULL;
 	if (!parse(run, record, &address, &reason)) {
-		const char *id = bm_address_is_missing(reason) ? "MB006" : "MB007";
+		const char *id = record->fault != NULL ? "MB706" : bm_address_is_missing(reason) ? "MB006" : "MB007";
 		reject(run, record, bm_span_make(record->text, record->size), BM_OUTCOME_INVALID, id, reason);
 		return BM_OK;
 	}
 	if (!take_values(run, record, &reason)) {
-		reject(run, record, bm_address_mailbox(&address), BM_OUTCOME_INVALID, "", reason);
+		reject(run, record, bm_address_mailbox(&address), BM_OUTCOME_INVALID, "MB026", reason);
 		return BM_OK;
 	}
 	enum bm_code code = admit(run, record, &address, &admitted);

@@ -546,6 +546,11 @@ static enum bm_code append_plain(struct bm_buf *out, struct bm_span display)
 	return code;
 }
 
+enum bm_code bm_address_append_name(struct bm_buf *out, const struct bm_address *address)
+{
+	return append_plain(out, address->display);
+}
+
 static enum bm_code append_encoded(struct bm_buf *out, struct bm_span display, size_t *column)
 {
 	struct bm_buf plain;

@@ -32,6 +32,7 @@ static const char *const only_0[] = {"0", NULL};
 static const char *const only_1[] = {"1", NULL};
 static const char *const trusting_choices[] = {
 	"0", "1", "email", "wrapping", "duplicates", "banned", "precedence", NULL};
+static const char *const format_choices[] = {"auto", "plain", "csv", "tsv", "jsonl", NULL};
 static const char *const class_choices[] = {
 	"Mail::Bulkmail::Server", "Mail::Bulkmail::DummyServer", "Server", "DummyServer", NULL};
 
@@ -158,6 +159,7 @@ static const struct bm_attribute_info table[] = {
 	WORD(source_address, source_address, HOST_SIZE_MAX),
 	{CHOICE(server_class, BM_OWNER_CAMPAIGN, NONE, class_choices, "Mail::Bulkmail::Server")},
 	TEXT(LIST, 1, PATH_SIZE_MAX, "", BM_SHAPE_LINE),
+	{CHOICE(list_format, BM_OWNER_CAMPAIGN, NONE, format_choices, "auto")},
 	TEXT(From, 1, TEXT_SIZE_MAX, "", BM_SHAPE_LINE),
 	TEXT(To, 1, TEXT_SIZE_MAX, "", BM_SHAPE_LINE),
 	TEXT(Sender, 0, TEXT_SIZE_MAX, "", BM_SHAPE_LINE),
@@ -167,6 +169,7 @@ static const struct bm_attribute_info table[] = {
 	BOOLEAN(message_from_file, "0"),
 	BOOLEAN(headers_from_message, "0"),
 	BOOLEAN(HTML, "0"),
+	BOOLEAN(merge, "1"),
 	BOOLEAN(use_envelope, "1"),
 	BOOLEAN(force80, "0"),
 	TEXT(Precedence, 1, TEXT_SIZE_MAX, "list", BM_SHAPE_LINE),
