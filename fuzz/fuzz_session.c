@@ -1,19 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A session against a peer that says anything, cut anywhere, while our octets go out in any pieces. The input is
- * a program: one octet says what happens next, the octets behind it are its argument.
+ * A session against a peer that says anything, cut anywhere, while our octets go out in any pieces and several
+ * transactions are under way. The input is a program: one octet says what happens next, the octets behind it are its
+ * argument.
  *
- * Checked: every recipient has one RECIPIENT and every transaction one TRANSACTION event; accepted and in doubt only
- * behind a whole end of data, accepted only behind a 2yz; nothing follows CLOSED; no lone CR or LF leaves.
+ * Checked: every recipient has one RECIPIENT and every transaction one TRANSACTION event, in the order of submit;
+ * accepted and in doubt only behind a whole end of data, accepted only with a 2yz, put back behind an end of data only
+ * by what says that the server did not take it; nothing follows CLOSED; what was lent is not touched after its
+ * TRANSACTION event; no lone CR or LF leaves.
  */
 #include "smtp/smtp.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define RECIPIENTS_MAX 6
+#define TRANSACTIONS_MAX 256
+#define CONTENT_SIZE 64
+#define LINE_MAX 1100
+#define NOBODY SIZE_MAX
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct copy {
+	size_t recipient_count;
+	unsigned told[RECIPIENTS_MAX];
+	char *stuffed; /* freed with its TRANSACTION event */
+	char *plain;
+	struct bm_span content[3];
+	struct bm_span unstuffed[1];
+	bool gives_up;
+	bool ended; /* its end of data was sent */
+};
 
 struct trial {
 	struct bm_smtp *smtp;
@@ -21,19 +40,18 @@ struct trial {
 	const uint8_t *in;
 	size_t left;
 	struct bm_span recipients[RECIPIENTS_MAX];
-	size_t recipient_count; /* of the open transaction, 0: none */
-	unsigned told[RECIPIENTS_MAX];
-	uint64_t id;
+	struct copy copies[TRANSACTIONS_MAX];
+	size_t submitted;
+	size_t oldest;
 	bool closed;
-	bool after_cr; /* the last octet sent was a CR */
-	unsigned char last[5];
-	bool content;      /* a transaction's content was said */
-	bool ended;        /* its end of data was sent */
-	bool positive_end; /* and a 2yz read */
+	bool untried; /* somebody behind an end of data was put back without an answer */
+	/* what left */
+	char line[LINE_MAX];
+	size_t line_size;
+	size_t current; /* whose content is being sent */
+	unsigned long chunk_left;
+	bool after_cr;
 };
-
-static const struct bm_span content[] = {
-	{(const unsigned char *)"Subject: s\r\n\r\n", 14}, {NULL, 0}, {(const unsigned char *)"..\r\nx\r\n", 7}};
 
 static void check(bool condition)
 {
@@ -49,39 +67,63 @@ static unsigned next_octet(struct trial *trial)
 	return *trial->in++;
 }
 
+static void see_put_back(struct trial *trial, const struct copy *copy, const struct bm_smtp_event *event)
+{
+	if (!copy->ended)
+		return;
+	if (event->answered)
+		check(event->reply.code == 421 || event->reply.code == 503);
+	else if (!copy->gives_up || strcmp(event->reason, "not reached") != 0)
+		trial->untried = true;
+}
+
 static void see_recipient(struct trial *trial, const struct bm_smtp_event *event)
 {
-	check(trial->recipient_count > 0 && event->id == trial->id && event->recipient < trial->recipient_count);
-	trial->told[event->recipient]++;
+	struct copy *copy = &trial->copies[trial->oldest];
+	check(trial->oldest < trial->submitted && event->id == trial->oldest);
+	check(event->recipient < copy->recipient_count);
+	copy->told[event->recipient]++;
 	check((event->reason == NULL) == (event->reply.code != 0));
 	switch (event->disposition) {
 	case BM_SMTP_ACCEPTED:
-		check(trial->ended && trial->positive_end && event->reply.code / 100 == 2);
+		check(copy->ended && event->reply.code / 100 == 2);
 		break;
 	case BM_SMTP_IN_DOUBT:
-		check(trial->ended && !event->answered);
+		check(copy->ended && !event->answered);
 		break;
 	case BM_SMTP_REFUSED:
 		check(event->reply.code / 100 == 5);
 		break;
 	case BM_SMTP_DEFERRED:
 		check(event->reply.code / 100 == 4 || event->reply.code == 552);
+		check(event->reply.code != 421);
 		break;
 	case BM_SMTP_CROWDED:
 		check(event->reply.code == 452 || event->reply.code == 552);
 		break;
 	case BM_SMTP_PUT_BACK:
-		/* behind an end of data it may have been taken: again would be twice */
-		check(!event->answered && !trial->ended);
+		see_put_back(trial, copy, event);
 		break;
 	}
 }
 
-static void see_transaction(struct trial *trial)
+static void see_transaction(struct trial *trial, const struct bm_smtp_event *event)
 {
-	for (size_t i = 0; i < trial->recipient_count; i++)
-		check(trial->told[i] == 1);
-	trial->recipient_count = 0;
+	struct copy *copy = &trial->copies[trial->oldest];
+	check(trial->oldest < trial->submitted && event->id == trial->oldest);
+	for (size_t i = 0; i < copy->recipient_count; i++)
+		check(copy->told[i] == 1);
+	free(copy->stuffed);
+	free(copy->plain);
+	trial->oldest++;
+}
+
+static void see_closed(struct trial *trial, const struct bm_smtp_event *event)
+{
+	trial->closed = true;
+	check(trial->oldest == trial->submitted && !bm_smtp_idle(trial->smtp) && bm_smtp_room(trial->smtp) == 0);
+	/* behind an end of data it may have been taken, but for a server's word */
+	check(!trial->untried || event->end == BM_SMTP_END_421 || event->end == BM_SMTP_END_RSET);
 }
 
 static void see_events(struct trial *trial)
@@ -89,34 +131,52 @@ static void see_events(struct trial *trial)
 	struct bm_smtp_event event;
 	while (bm_smtp_next_event(trial->smtp, &event)) {
 		check(!trial->closed);
-		if (event.kind == BM_SMTP_SAID && event.command == BM_SMTP_BODY)
-			trial->content = event.said_size > 3;
-		if (event.kind == BM_SMTP_REPLY && event.command == BM_SMTP_END_OF_DATA)
-			trial->positive_end = event.reply.code / 100 == 2;
 		if (event.kind == BM_SMTP_RECIPIENT)
 			see_recipient(trial, &event);
 		if (event.kind == BM_SMTP_TRANSACTION)
-			see_transaction(trial);
-		trial->closed = event.kind == BM_SMTP_CLOSED;
+			see_transaction(trial, &event);
+		if (event.kind == BM_SMTP_CLOSED)
+			see_closed(trial, &event);
 	}
-	check(!trial->closed || (trial->recipient_count == 0 && !bm_smtp_idle(trial->smtp)));
+}
+
+static void end_content(struct trial *trial)
+{
+	if (trial->current != NOBODY)
+		trial->copies[trial->current].ended = true;
+	trial->current = NOBODY;
+}
+
+static void see_line(struct trial *trial)
+{
+	unsigned long number = 0;
+	trial->line[trial->line_size] = '\0';
+	if (sscanf(trial->line, "Subject: %lu\r", &number) == 1)
+		trial->current = number;
+	else if (trial->current == NOBODY && sscanf(trial->line, "BDAT %lu LAST\r", &number) == 1)
+		trial->chunk_left = number;
+	else if (trial->chunk_left == 0 && strcmp(trial->line, ".\r\n") == 0)
+		end_content(trial);
+	trial->line_size = 0;
 }
 
 static void see_octet(struct trial *trial, unsigned char c)
 {
+	bool in_chunk = trial->chunk_left > 0;
 	check((c == '\n') == trial->after_cr);
 	trial->after_cr = c == '\r';
-	for (size_t i = 0; i < 4; i++)
-		trial->last[i] = trial->last[i + 1];
-	trial->last[4] = c;
-	if (trial->content && memcmp(trial->last, "\r\n.\r\n", 5) == 0)
-		trial->ended = true;
+	check(trial->line_size + 1 < LINE_MAX);
+	trial->line[trial->line_size++] = (char)c;
+	if (c == '\n')
+		see_line(trial);
+	if (in_chunk && --trial->chunk_left == 0)
+		end_content(trial);
 }
 
 static void send_some(struct trial *trial, size_t max)
 {
-	struct bm_span spans[3];
-	size_t count = bm_smtp_output(trial->smtp, spans, 1 + max % 3);
+	struct bm_span spans[7];
+	size_t count = bm_smtp_output(trial->smtp, spans, 1 + max % 7);
 	size_t sent = 0;
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; k < spans[i].size && sent < max; k++, sent++)
@@ -125,10 +185,21 @@ static void send_some(struct trial *trial, size_t max)
 	bm_smtp_sent(trial->smtp, sent, trial->now_ms);
 }
 
+static void feed_copy(struct trial *trial, const void *data, size_t size)
+{
+	/* of exactly that size: nothing is read beyond it, and nothing of it later */
+	void *copy = malloc(size + 1);
+	if (copy == NULL)
+		return;
+	memcpy(copy, data, size);
+	bm_smtp_feed(trial->smtp, copy, size, trial->now_ms);
+	free(copy);
+}
+
 static void feed_some(struct trial *trial, size_t max)
 {
 	size_t size = max < trial->left ? max : trial->left;
-	bm_smtp_feed(trial->smtp, trial->in, size, trial->now_ms);
+	feed_copy(trial, trial->in, size);
 	trial->in += size;
 	trial->left -= size;
 }
@@ -137,27 +208,59 @@ static void feed_some(struct trial *trial, size_t max)
 static void feed_known(struct trial *trial, unsigned which)
 {
 	static const char *const known[] = {"220 x\r\n", "250-x\r\n250-SIZE 100\r\n250 PIPELINING\r\n", "250 ok\r\n",
-		"354 go\r\n", "452 4.5.3 many\r\n", "550 5.1.1 no\r\n", "421 bye\r\n", "451 x\r\n",
-		"250-x\r\n250 8BITMIME\r\n"};
+		"354 go\r\n", "452 4.5.3 many\r\n", "550 5.1.1 no\r\n", "421 bye\r\n", "451 x\r\n", "250-x\r\n250 8BITMIME\r\n",
+		"250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n", "503 5.5.1 sequence\r\n",
+		"250-x\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 LIMITS MAILMAX=3 RCPTMAX=2\r\n", "250 a\r\n250 b\r\n250 c\r\n",
+		"250 a\r\n250 b\r\n250 c\r\n250 d\r\n", "250 a\r\n250 b\r\n354 c\r\n", "250-a\r\n250 b\r\n"};
 	const char *text = known[which % (sizeof known / sizeof known[0])];
-	bm_smtp_feed(trial->smtp, text, strlen(text), trial->now_ms);
+	feed_copy(trial, text, strlen(text));
+}
+
+static char *format(const char *form, size_t id)
+{
+	char *text = malloc(CONTENT_SIZE);
+	check(text != NULL);
+	snprintf(text, CONTENT_SIZE, form, id);
+	return text;
+}
+
+static void drop(struct copy *copy)
+{
+	free(copy->stuffed);
+	free(copy->plain);
 }
 
 static void submit(struct trial *trial, unsigned how)
 {
-	struct bm_smtp_transaction tx = {.id = trial->id + 1, .sender = bm_span_of(how & 64 ? "" : "s@x")};
+	size_t id = trial->submitted;
+	if (id == TRANSACTIONS_MAX)
+		return;
+	struct copy *copy = &trial->copies[id];
+	*copy = (struct copy){.recipient_count = 1 + how % RECIPIENTS_MAX};
+	copy->stuffed = format("Subject: %zu\r\n\r\n...\r\n..\r\nx\r\n", id);
+	copy->plain = format("Subject: %zu\r\n\r\n..\r\n.\r\nx\r\n", id);
+	copy->content[0] = bm_span_make(copy->stuffed, 5);
+	copy->content[2] = bm_span_make(copy->stuffed + 5, strlen(copy->stuffed) - 5);
+	copy->unstuffed[0] = bm_span_of(copy->plain);
+	struct bm_smtp_transaction tx = {.id = id, .sender = bm_span_of(how & 64 ? "" : "s@x")};
 	tx.recipients = trial->recipients;
-	tx.recipient_count = 1 + how % RECIPIENTS_MAX;
-	tx.content = content;
+	tx.recipient_count = copy->recipient_count;
+	tx.content = copy->content;
 	tx.content_count = 3;
+	tx.plain = copy->unstuffed;
+	tx.plain_count = 1;
 	tx.size_bytes = how & 32 ? 101 : 20;
 	tx.eight_bit = (how & 16) != 0;
-	if (bm_smtp_submit(trial->smtp, &tx, trial->now_ms, NULL) != BM_OK)
-		return;
-	trial->id++;
-	trial->recipient_count = tx.recipient_count;
-	memset(trial->told, 0, sizeof trial->told);
-	trial->content = trial->ended = trial->positive_end = false;
+	tx.window = how & 128 ? 1 + how % 3 : 0;
+	tx.refusals_max = how & 8 ? 1 + how % 2 : 0;
+	copy->gives_up = tx.refusals_max > 0;
+	size_t room = bm_smtp_room(trial->smtp);
+	enum bm_code code = bm_smtp_submit(trial->smtp, &tx, trial->now_ms, NULL);
+	check(room > 0 || code == BM_E_USAGE);
+	if (code == BM_OK)
+		trial->submitted++;
+	else
+		drop(copy);
 }
 
 static void talk(struct trial *trial, unsigned how)
@@ -204,20 +307,22 @@ static void do_next(struct trial *trial)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct trial trial = {.in = data, .left = size};
+	struct trial trial = {.in = data, .left = size, .current = NOBODY};
 	struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
 
 	for (size_t i = 0; i < RECIPIENTS_MAX; i++)
 		trial.recipients[i] = bm_span_of("r@x");
 	options.domain = "me.example";
-	if (next_octet(&trial) % 4 == 0)
-		options.pipelining = BM_SMTP_PIPELINING_OFF;
+	unsigned how = next_octet(&trial);
+	options.pipelining = (enum bm_smtp_pipelining)(how % 4);
+	options.depth = 1 + how / 4 % 8;
+	options.tell = how < 128;
 	if (bm_smtp_new(&trial.smtp, &options, 0, NULL) != BM_OK)
 		return 0;
 	while (trial.left > 0) {
 		do_next(&trial);
 		/* events may also pile up */
-		if (trial.left % 5 != 0 || trial.recipient_count > 0)
+		if (trial.left % 5 != 0)
 			see_events(&trial);
 	}
 	see_events(&trial);

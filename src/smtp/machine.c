@@ -42,9 +42,9 @@ uint64_t bm_machine_time_out(const struct bm_smtp *smtp, enum bm_smtp_command co
 	return smtp->timeout_ms;
 }
 
-void bm_machine_queue(struct bm_smtp *smtp, const struct bm_smtp_event *event)
+void bm_machine_queue(struct bm_smtp *smtp, const struct bm_smtp_event *event, uint64_t number)
 {
-	if (smtp->starved || bm_queue_push(&smtp->queue, event) != BM_OK)
+	if (smtp->starved || bm_queue_push(&smtp->queue, event, number) != BM_OK)
 		smtp->starved = true;
 }
 
@@ -59,7 +59,7 @@ bool bm_machine_has_room(const struct bm_smtp *smtp)
 static void tell_said(struct bm_smtp *smtp, enum bm_smtp_command command, struct bm_span text, uint64_t size)
 {
 	struct bm_smtp_event event = {.kind = BM_SMTP_SAID, .command = command, .said = text, .said_size = (size_t)size};
-	bm_machine_queue(smtp, &event);
+	bm_machine_queue(smtp, &event, 0);
 }
 
 /* Puts a command into the output; false without memory. */
@@ -154,7 +154,7 @@ void bm_machine_ready(struct bm_smtp *smtp)
 		most = smtp->capabilities.chunking ? BM_SMTP_PIPELINING_STREAM : BM_SMTP_PIPELINING_MESSAGE;
 	smtp->mode = smtp->pipelining < most ? smtp->pipelining : most;
 	smtp->ready = true;
-	bm_machine_queue(smtp, &event);
+	bm_machine_queue(smtp, &event, 0);
 }
 
 void bm_machine_keep(struct bm_smtp *smtp, struct bm_reply *reply, struct bm_buf *raw)
@@ -250,7 +250,7 @@ static void match(struct bm_smtp *smtp, struct bm_answer *answer)
 		return;
 	bm_reply_find_enhanced(&answer->reply);
 	struct bm_smtp_event event = {.kind = BM_SMTP_REPLY, .command = answer->expected.command, .reply = answer->reply};
-	bm_machine_queue(smtp, &event);
+	bm_machine_queue(smtp, &event, 0);
 }
 
 /* A verdict on content before all of it was sent: there is no way to stop but to close (F23). */

@@ -52,6 +52,7 @@ struct bm_verdict {
 /* A slot, used again and again. */
 struct bm_transaction {
 	struct bm_smtp_transaction given;
+	uint64_t number;
 	enum bm_transaction_state state;
 	bool lone_dot;
 	bool stumbled;
@@ -140,7 +141,8 @@ void bm_machine_write(struct bm_smtp *smtp, enum bm_smtp_command command, struct
 /* Says "BDAT n LAST" and content. */
 void bm_machine_chunk(
 	struct bm_smtp *smtp, struct bm_transaction *tx, const struct bm_content *content, uint64_t now_ms);
-void bm_machine_queue(struct bm_smtp *smtp, const struct bm_smtp_event *event);
+/* number: of the transaction it is about, 0 when it is about none. */
+void bm_machine_queue(struct bm_smtp *smtp, const struct bm_smtp_event *event, uint64_t number);
 void bm_machine_ready(struct bm_smtp *smtp);
 /* Ends the session and decides what is undecided. reply may be NULL. */
 void bm_machine_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_command command,

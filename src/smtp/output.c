@@ -42,12 +42,12 @@ enum bm_code bm_output_command(
 	unsigned char *start = output->commands.data + output->commands.size;
 	unsigned char *at = start;
 	for (size_t i = 0; i < count; i++) {
-		/* submit and talk refused these; no command leaves with one whatever happened in between */
-		assert(!bm_span_has_control(parts[i]));
 		if (parts[i].size > 0)
 			memcpy(at, parts[i].data, parts[i].size);
 		at += parts[i].size;
 	}
+	/* submit and talk refused these; no command leaves with one whatever happened in between */
+	assert(!bm_span_has_control(bm_span_make(start, size - 2)));
 	memcpy(at, "\r\n", 2);
 	output->commands.size += size;
 	output->said += size;

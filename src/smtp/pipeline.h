@@ -38,8 +38,10 @@ static inline const struct bm_expected *bm_pipeline_head(const struct bm_pipelin
 static inline void bm_pipeline_push(struct bm_pipeline *pipeline, const struct bm_expected *expected, uint64_t now_ms)
 {
 	assert(pipeline->count < BM_PIPELINE_MAX);
-	if (pipeline->count == 0)
+	if (pipeline->count == 0) {
+		pipeline->head = 0; /* the same few lines of cache where little is under way */
 		pipeline->head_since_ms = now_ms;
+	}
 	pipeline->ring[(pipeline->head + pipeline->count) % BM_PIPELINE_MAX] = *expected;
 	pipeline->count++;
 }

@@ -11,6 +11,7 @@ struct bm_queue_record {
 	const unsigned char *source; /* where the reply was copied from, only compared */
 	size_t said_at;
 	size_t reply_at;
+	uint64_t number;
 };
 
 void bm_queue_init(struct bm_queue *queue)
@@ -59,7 +60,7 @@ static const struct bm_queue_record *twin(const struct bm_queue *queue, const st
 	return same && event->kind == BM_SMTP_RECIPIENT ? last : NULL;
 }
 
-enum bm_code bm_queue_push(struct bm_queue *queue, const struct bm_smtp_event *event)
+enum bm_code bm_queue_push(struct bm_queue *queue, const struct bm_smtp_event *event, uint64_t number)
 {
 	tidy(queue);
 	enum bm_code code = reserve(queue);
@@ -70,6 +71,7 @@ enum bm_code bm_queue_push(struct bm_queue *queue, const struct bm_smtp_event *e
 	if (bm_buf_reserve(&queue->text, event->said.size + reply_size) != BM_OK)
 		return BM_E_NOMEM;
 	struct bm_queue_record record = {.event = *event, .source = event->reply.raw.data, .said_at = queue->text.size};
+	record.number = number;
 	record.reply_at = shared != NULL ? shared->reply_at : queue->text.size + event->said.size;
 	code = bm_buf_append_span(&queue->text, event->said);
 	if (code == BM_OK && reply_size > 0)
@@ -78,6 +80,11 @@ enum bm_code bm_queue_push(struct bm_queue *queue, const struct bm_smtp_event *e
 		return code;
 	queue->records[queue->count++] = record;
 	return BM_OK;
+}
+
+uint64_t bm_queue_front(const struct bm_queue *queue)
+{
+	return queue->first < queue->count ? queue->records[queue->first].number : 0;
 }
 
 bool bm_queue_pop(struct bm_queue *queue, struct bm_smtp_event *event)

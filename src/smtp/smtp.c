@@ -164,7 +164,12 @@ void bm_smtp_sent(struct bm_smtp *smtp, size_t size, uint64_t now_ms)
 
 bool bm_smtp_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event)
 {
-	if (bm_queue_pop(&smtp->queue, event) || bm_transaction_next_event(smtp, event))
+	const struct bm_transactions *txs = &smtp->transactions;
+	/* Whom the next transaction lost already waits until all of the one before is told. */
+	bool waits = txs->first < txs->settled && bm_queue_front(&smtp->queue) > txs->first;
+	if (!waits && bm_queue_pop(&smtp->queue, event))
+		return true;
+	if (bm_transaction_next_event(smtp, event))
 		return true;
 	if (!smtp->closed || smtp->closed_told)
 		return false;

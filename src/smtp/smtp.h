@@ -95,8 +95,8 @@ struct bm_smtp_transaction {
 	uint64_t size_bytes; /* for SIZE: without stuffing and terminator */
 	bool eight_bit;      /* BODY=8BITMIME */
 	size_t window;       /* RCPTs unanswered at most; 0: as many as fit */
-	size_t
-		refusals_max; /* after so many refused RCPTs no more are said: the others are put back unanswered; 0: never */
+	/* After so many refused RCPTs no more are said: those not reached are put back unanswered. 0: never. */
+	size_t refusals_max;
 };
 
 /* What became of one recipient within one transaction. */
@@ -127,7 +127,7 @@ enum bm_smtp_event_kind {
 	BM_SMTP_REPLY, /* a reply was matched to a command */
 	BM_SMTP_READY, /* greeted; capabilities are known; idle */
 	BM_SMTP_RECIPIENT,
-	BM_SMTP_TRANSACTION, /* every recipient of it has had its event; in the order of submit */
+	BM_SMTP_TRANSACTION, /* every recipient of it has had its event, none of the next: in the order of submit */
 	BM_SMTP_CLOSED,      /* last event; close the connection */
 };
 

@@ -172,7 +172,7 @@ enum bm_code bm_transaction_begin(struct bm_smtp *smtp, const struct bm_smtp_tra
 	if (reserve_fates(tx, given->recipient_count) != BM_OK)
 		return bm_error_nomem(err);
 	begin(tx, given);
-	txs->next++;
+	tx->number = txs->next++;
 	if (smtp->capabilities.size_max > 0 && given->size_bytes > smtp->capabilities.size_max)
 		refuse_for_size(tx);
 	else
@@ -281,7 +281,7 @@ static void queue_refusal(struct bm_smtp *smtp, const struct bm_answer *answer, 
 		tx->stumbled = true;
 		event.disposition = BM_SMTP_PUT_BACK;
 	}
-	bm_machine_queue(smtp, &event);
+	bm_machine_queue(smtp, &event, tx->number);
 	if (!smtp->starved)
 		tx->fates[recipient] = BM_FATE_DECIDED;
 }

@@ -36,6 +36,7 @@ struct model {
 	struct model_recipient envelope[2 * MODEL_TRANSACTIONS * MODEL_RECIPIENTS];
 	size_t envelope_count;
 	unsigned delivered[MODEL_TRANSACTIONS][MODEL_RECIPIENTS];
+	size_t said_by[MODEL_TRANSACTIONS]; /* how much of out tells that it was delivered */
 
 	uint64_t dice;
 	unsigned refusals; /* of 100 commands, how many are refused */
@@ -115,6 +116,7 @@ static inline void model_deliver(struct model *model)
 		size_t size = model_content(to->tx, false, expected);
 		assert_true(bm_span_equal(bm_buf_view(&model->body), bm_span_make(expected, size)));
 		model->delivered[to->tx][to->index]++;
+		model->said_by[to->tx] = model->out.size;
 	}
 }
 

@@ -22,6 +22,7 @@ struct peer {
 	uint64_t now_ms;
 	bool log_talk; /* SAID and REPLY are logged too */
 	bool hold;     /* nothing is sent */
+	bool lazy;     /* events are fetched only when all that the peer says is in */
 };
 
 static inline void peer_append(struct bm_buf *buf, const char *text)
@@ -73,7 +74,7 @@ static inline void peer_log_event(struct peer *peer, const struct bm_smtp_event 
 	}
 	assert_int_equal(code, BM_OK);
 	peer_log_code(peer, &event->reply);
-	peer_append(&peer->log, "\n");
+	peer_append(&peer->log, event->stumbled ? " stumbled\n" : "\n");
 }
 
 static inline void peer_events(struct peer *peer)
@@ -105,7 +106,8 @@ static inline void peer_pump(struct peer *peer)
 static inline void peer_feed(struct peer *peer, const void *data, size_t size)
 {
 	bm_smtp_feed(peer->smtp, data, size, peer->now_ms);
-	peer_events(peer);
+	if (!peer->lazy)
+		peer_events(peer);
 }
 
 /* The peer says data; what the machine then has to say goes out only when all of it is in. */
@@ -172,6 +174,7 @@ static inline void peer_greet(struct peer *peer, const char *ehlo_reply)
 
 #define EHLO_PLAIN "250 peer\r\n"
 #define EHLO_PIPELINING "250-peer\r\n250 PIPELINING\r\n"
+#define EHLO_CHUNKING "250-peer\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
 
 static inline void peer_expect(struct bm_buf *got, const char *expected)
 {

@@ -50,10 +50,12 @@ char *__wrap_strdup(const char *text)
 }
 
 #define RECIPIENTS 40
+#define TRANSACTIONS 3
 
 struct tally {
-	size_t told[RECIPIENTS];
-	size_t accepted;
+	size_t told[TRANSACTIONS][RECIPIENTS];
+	size_t accepted[TRANSACTIONS];
+	size_t submitted;
 	size_t transactions;
 	bool nomem;
 	bool closed;
@@ -66,16 +68,17 @@ static void count(struct bm_smtp *smtp, struct tally *tally)
 		assert_false(tally->closed);
 		tally->closed = event.kind == BM_SMTP_CLOSED;
 		tally->nomem |= tally->closed && event.end == BM_SMTP_END_NOMEM;
-		tally->transactions += event.kind == BM_SMTP_TRANSACTION;
+		if (event.kind == BM_SMTP_TRANSACTION)
+			assert_int_equal(event.id, tally->transactions++);
 		if (event.kind != BM_SMTP_RECIPIENT)
 			continue;
-		tally->told[event.recipient]++;
-		tally->accepted += event.disposition == BM_SMTP_ACCEPTED;
+		tally->told[event.id][event.recipient]++;
+		tally->accepted[event.id] += event.disposition == BM_SMTP_ACCEPTED;
 	}
 }
 
-/* Sends and says; true while the session lives. */
-static bool go(struct bm_smtp *smtp, const char *text, struct tally *tally)
+/* Says; true while the session lives. */
+static bool hear(struct bm_smtp *smtp, const char *text, struct tally *tally)
 {
 	struct bm_span span;
 	bm_smtp_feed(smtp, text, strlen(text), 0);
@@ -85,40 +88,83 @@ static bool go(struct bm_smtp *smtp, const char *text, struct tally *tally)
 	return !tally->closed;
 }
 
-static void converse(struct bm_smtp *smtp, struct tally *tally)
+static const struct bm_span content = {(const unsigned char *)"x\r\n", 3};
+
+static size_t recipients_of(size_t id)
 {
-	static const struct bm_span content = {(const unsigned char *)"x\r\n", 3};
-	struct bm_span recipients[RECIPIENTS];
-	for (size_t i = 0; i < RECIPIENTS; i++)
-		recipients[i] = bm_span_of("someone@example.org");
-	struct bm_smtp_transaction tx = {.recipients = recipients, .recipient_count = RECIPIENTS, .content = &content};
-	tx.content_count = 1;
-	if (!go(smtp, "220 hi\r\n", tally) || !go(smtp, "250-peer\r\n250 PIPELINING\r\n", tally))
-		return;
-	if (bm_smtp_submit(smtp, &tx, 0, NULL) != BM_OK)
-		return;
-	bool alive = go(smtp, "", tally) && go(smtp, "250 ok\r\n", tally);
-	for (size_t i = 0; i < RECIPIENTS && alive; i++)
-		alive = go(smtp, i < 20 ? "452 4.5.3 many\r\n" : i < 25 ? "550 5.1.1 no\r\n" : "250 ok\r\n", tally);
-	alive = alive && go(smtp, "354 go\r\n", tally) && go(smtp, "250 queued\r\n", tally);
-	bm_smtp_lost(smtp, "gone", 0);
-	count(smtp, tally);
-	assert_int_equal(tally->transactions, 1);
-	for (size_t i = 0; i < RECIPIENTS; i++)
-		assert_int_equal(tally->told[i], 1);
-	assert_true(tally->accepted == 0 || tally->accepted == 15);
+	return id == 0 ? RECIPIENTS : 1;
 }
 
-static bool run_once(size_t which, struct tally *tally)
+/* As many as there is room for; false without memory. */
+static bool submit(struct bm_smtp *smtp, const struct bm_span *recipients, struct tally *tally)
+{
+	while (tally->submitted < TRANSACTIONS && bm_smtp_room(smtp) > 0) {
+		struct bm_smtp_transaction tx = {.id = tally->submitted, .recipients = recipients, .content = &content};
+		tx.recipient_count = recipients_of(tally->submitted);
+		tx.content_count = 1;
+		if (bm_smtp_submit(smtp, &tx, 0, NULL) != BM_OK)
+			return false;
+		tally->submitted++;
+	}
+	return true;
+}
+
+/* The 40 of the first: too many, unknown, taken. */
+static const char *rcpt_reply(size_t index)
+{
+	return index < 20 ? "452 4.5.3 many\r\n" : index < 25 ? "550-5.1.1 no\r\n550 5.1.1 no\r\n" : "250 ok\r\n";
+}
+
+/* The replies of a session whose second transaction is refused, in the order of its commands. */
+static size_t script(enum bm_smtp_pipelining mode, const char **replies)
+{
+	static const char *const stream[] = {"250 queued\r\n", "250\r\n", "250\r\n", "550 no\r\n", "554 none\r\n",
+		"250\r\n", "250\r\n", "250\r\n", "250 queued\r\n"};
+	static const char *const data[] = {"354 go\r\n", "250 queued\r\n", "250\r\n", "550 no\r\n", "554 none\r\n",
+		"250\r\n", "250\r\n", "250\r\n", "354 go\r\n", "250 queued\r\n"};
+	const char *const *rest = mode == BM_SMTP_PIPELINING_STREAM ? stream : data;
+	size_t rest_count = mode == BM_SMTP_PIPELINING_STREAM ? 9 : 10;
+	size_t filled = 0;
+	replies[filled++] = "250 ok\r\n";
+	for (size_t i = 0; i < RECIPIENTS; i++)
+		replies[filled++] = rcpt_reply(i);
+	for (size_t i = 0; i < rest_count; i++)
+		replies[filled++] = rest[i];
+	return filled;
+}
+
+static void converse(struct bm_smtp *smtp, enum bm_smtp_pipelining mode, struct tally *tally)
+{
+	struct bm_span recipients[RECIPIENTS];
+	const char *replies[RECIPIENTS + 20];
+	size_t reply_count = script(mode, replies);
+	for (size_t i = 0; i < RECIPIENTS; i++)
+		recipients[i] = bm_span_of("someone@example.org");
+	bool alive = hear(smtp, "220 hi\r\n", tally) && hear(smtp, "250-peer\r\n250-PIPELINING\r\n250 CHUNKING\r\n", tally);
+	for (size_t i = 0; i < reply_count && alive; i++)
+		alive = submit(smtp, recipients, tally) && hear(smtp, "", tally) && hear(smtp, replies[i], tally);
+	bm_smtp_lost(smtp, "gone", 0);
+	count(smtp, tally);
+	assert_int_equal(tally->transactions, tally->submitted);
+	for (size_t id = 0; id < tally->submitted; id++) {
+		for (size_t i = 0; i < recipients_of(id); i++)
+			assert_int_equal(tally->told[id][i], 1);
+	}
+	assert_true(tally->accepted[0] == 0 || tally->accepted[0] == 15);
+	assert_int_equal(tally->accepted[1], 0);
+}
+
+static bool run_once(size_t which, enum bm_smtp_pipelining mode, struct tally *tally)
 {
 	struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
 	struct bm_smtp *smtp = NULL;
 	options.domain = "me.example";
-	*tally = (struct tally){.accepted = 0};
+	options.pipelining = mode;
+	*tally = (struct tally){.submitted = 0};
 	allocations = 0;
 	failing = which;
 	if (bm_smtp_new(&smtp, &options, 0, NULL) == BM_OK)
-		converse(smtp, tally);
+		converse(smtp, mode, tally);
 	bm_smtp_free(smtp);
 	failing = SIZE_MAX;
 	return allocations > which;
@@ -127,19 +173,68 @@ static bool run_once(size_t which, struct tally *tally)
 static void every_allocation_may_fail(void **state)
 {
 	(void)state;
-	struct tally tally;
-	size_t which = 0;
-	size_t starved = 0;
-	while (run_once(which, &tally)) {
-		starved += tally.nomem;
-		which++;
+	for (size_t mode = BM_SMTP_PIPELINING_OFF; mode <= BM_SMTP_PIPELINING_STREAM; mode++) {
+		struct tally tally;
+		size_t which = 0;
+		size_t starved = 0;
+		while (run_once(which, (enum bm_smtp_pipelining)mode, &tally)) {
+			starved += tally.nomem;
+			which++;
+		}
+		assert_int_equal(tally.accepted[0], 15);
+		assert_int_equal(tally.transactions, 3);
+		assert_in_range(starved, 1, which);
 	}
-	assert_int_equal(tally.accepted, 15);
-	assert_in_range(starved, 1, which);
+}
+
+static void feed(struct bm_smtp *smtp, const char *text)
+{
+	bm_smtp_feed(smtp, text, strlen(text), 0);
+}
+
+/* A streamed message in good order: nothing is allocated once the slots were used. */
+static void a_stream_allocates_nothing(void **state)
+{
+	(void)state;
+	static const struct bm_span recipient = {(const unsigned char *)"a@x", 3};
+	static const char replies[] = "250 ok\r\n250 ok\r\n250 ok\r\n250 2.0.0 queued\r\n";
+	struct bm_smtp_transaction tx = {.recipients = &recipient, .recipient_count = 1, .content = &content};
+	struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
+	struct bm_smtp_event event;
+	struct bm_smtp *smtp = NULL;
+	struct bm_span spans[64];
+	size_t accepted = 0;
+	tx.content_count = 1;
+	options.domain = "me.example";
+	options.pipelining = BM_SMTP_PIPELINING_STREAM;
+	options.tell = false;
+	assert_int_equal(bm_smtp_new(&smtp, &options, 0, NULL), BM_OK);
+	feed(smtp, "220 hi\r\n");
+	bm_smtp_sent(smtp, 100, 0);
+	feed(smtp, "250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+	assert_true(bm_smtp_next_event(smtp, &event));
+	for (size_t i = 0; i < 1000; i++) {
+		if (i == 100)
+			allocations = 0;
+		while (bm_smtp_room(smtp) > 0)
+			assert_int_equal(bm_smtp_submit(smtp, &tx, 0, NULL), BM_OK);
+		assert_true(bm_smtp_output(smtp, spans, 64) > 0);
+		bm_smtp_sent(smtp, SIZE_MAX, 0);
+		for (size_t k = 0; k < 32; k++)
+			feed(smtp, i + k == 0 ? replies + 8 : replies);
+		while (bm_smtp_next_event(smtp, &event))
+			accepted += event.kind == BM_SMTP_RECIPIENT && event.disposition == BM_SMTP_ACCEPTED;
+	}
+	assert_int_equal(allocations, 0);
+	assert_int_equal(accepted, 32000);
+	bm_smtp_free(smtp);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(a_stream_allocates_nothing),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
