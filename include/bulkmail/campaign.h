@@ -61,6 +61,19 @@ typedef void bm_outcome_fn(void *user, const struct bm_outcome *outcome);
 /* The moment to hand to the system what was written down. */
 typedef void bm_settled_fn(void *user);
 
+/*
+ * Where time went, in microseconds: each of them has one reason. Of the whole run: the reasons of the server that did
+ * the most.
+ */
+struct bm_times {
+	uint64_t round_trips_us; /* on the wire, to the server and back */
+	uint64_t replies_us;     /* the server took longer than a round trip; connecting too */
+	uint64_t rate_us;        /* rate */
+	uint64_t list_us;        /* the list had nothing to give, or no more */
+	uint64_t cpu_us;         /* at work */
+	uint64_t rest_us;        /* sleep_length, another try */
+};
+
 /* Where a campaign stands. */
 struct bm_progress {
 	uint64_t records; /* read from the list */
@@ -70,7 +83,8 @@ struct bm_progress {
 	uint64_t transactions;
 	uint64_t elapsed_ms;
 	double rate;              /* outcomes a second, over the last seconds */
-	const char *held_back_by; /* "the replies of host:port", "sleep_length of host:port" … Never NULL */
+	const char *held_back_by; /* the main reason of the last interval: "the replies of host:port" … Never NULL */
+	struct bm_times time;
 };
 
 typedef void bm_progress_fn(void *user, const struct bm_progress *progress);
@@ -89,7 +103,7 @@ struct bm_campaign_options {
 	uint64_t retry_delay;     /* seconds before a deferred recipient is tried again, doubling */
 	uint64_t retry_delay_max; /* seconds */
 	bm_outcome_fn *outcome;
-	bm_settled_fn *settled; /* after each transaction, when all its outcomes were given; NULL: none */
+	bm_settled_fn *settled; /* when outcomes were told and there is time to write them down; NULL: none */
 	void *outcome_user;
 	bm_progress_fn *progress; /* called about every progress_ms from bm_campaign_run */
 	void *progress_user;
@@ -139,6 +153,7 @@ struct bm_server_report {
 	uint64_t connections;
 	uint64_t transactions;
 	uint64_t messages; /* recipients accepted */
+	struct bm_times time;
 };
 
 BM_API size_t bm_campaign_server_count(const struct bm_campaign *campaign);

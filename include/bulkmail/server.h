@@ -36,7 +36,7 @@ struct bm_server_options {
 	uint64_t max_connection_attempts;     /* failed connects in a row */
 	uint64_t envelope_limit;              /* recipients, 0 = no limit */
 	uint64_t max_messages;                /* recipients, 0 = no limit */
-	uint64_t max_messages_per_robin;      /* recipients, 0 = no limit */
+	uint64_t max_messages_per_robin;      /* recipients, 0 = no limit, BM_ROBIN_UNSET */
 	uint64_t max_messages_per_connection; /* recipients, 0 = no limit */
 	uint64_t max_messages_while_awake;    /* recipients, 0 = never sleeps */
 	uint64_t sleep_length;                /* seconds */
@@ -45,7 +45,7 @@ struct bm_server_options {
 	const char *conversation;             /* path of the log of the talk */
 	const char *dummy_file;               /* set: a DummyServer, which writes there instead of connecting */
 	uint64_t connections;
-	const char *pipelining; /* "off", "envelope" */
+	const char *pipelining; /* "off", "envelope", "message", "stream", "auto" */
 	uint64_t pipeline_depth;
 	uint64_t max_errors_per_connection; /* 4yz and 5yz replies, 0 = no limit */
 	const char *tls;
@@ -63,7 +63,8 @@ struct bm_server_options {
 #define BM_SERVER_OPTIONS_INIT                                                                                         \
 	{                                                                                                                  \
 		.size = sizeof(struct bm_server_options), .max_connection_attempts = 5, .envelope_limit = 100,                 \
-		.talk_attempts = 1, .connections = 1, .max_errors_per_connection = 8                                           \
+		.max_messages_per_robin = BM_ROBIN_UNSET, .talk_attempts = 1, .connections = 4, .pipeline_depth = 32,          \
+		.max_errors_per_connection = 8                                                                                 \
 	}
 
 /* One attribute by name and value, as in a conf file. */

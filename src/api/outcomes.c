@@ -145,6 +145,23 @@ static json_t *replies_json(const struct bm_campaign *campaign, size_t index, bo
 	return replies;
 }
 
+/* Shares of the whole by reason, which sum to 1; 0 when nothing ran. */
+static json_t *time_json(const struct bm_times *times, bool *whole)
+{
+	uint64_t sum =
+		times->round_trips_us + times->replies_us + times->rate_us + times->list_us + times->cpu_us + times->rest_us;
+	const struct {
+		const char *name;
+		uint64_t us;
+	} rows[] = {{"round_trips", times->round_trips_us}, {"replies", times->replies_us}, {"rate", times->rate_us},
+		{"list", times->list_us}, {"cpu", times->cpu_us}, {"rest", times->rest_us}};
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		put(json, rows[i].name, json_real(sum == 0 ? 0.0 : (double)rows[i].us / (double)sum), whole);
+	return json;
+}
+
 static json_t *server_json(const struct bm_campaign *campaign, size_t index, bool *whole)
 {
 	struct bm_server_report report = bm_campaign_server_report(campaign, index);
@@ -154,6 +171,7 @@ static json_t *server_json(const struct bm_campaign *campaign, size_t index, boo
 	put_count(json, "connections", report.connections, whole);
 	put_count(json, "transactions", report.transactions, whole);
 	put_count(json, "messages", report.messages, whole);
+	put(json, "time", time_json(&report.time, whole), whole);
 	put(json, "replies", replies_json(campaign, index, whole), whole);
 	return json;
 }
@@ -181,6 +199,7 @@ static json_t *report_json(const struct bm_campaign *campaign, const char *state
 		put_count(json, bm_outcome_name((enum bm_outcome_kind)kind), progress.outcomes[kind], whole);
 	put_count(json, "transactions", progress.transactions, whole);
 	put(json, "seconds", json_real((double)progress.elapsed_ms / 1000.0), whole);
+	put(json, "time", time_json(&progress.time, whole), whole);
 	put(json, "servers", servers_json(campaign, whole), whole);
 	return json;
 }

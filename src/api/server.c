@@ -226,6 +226,9 @@ static const char *writable_text(struct bm_server *server, const struct bm_attri
 {
 	const char *text = field_text(&server->options, info, server->number, sizeof server->number);
 
+	if (info->offset == offsetof(struct bm_server_options, max_messages_per_robin) &&
+		server->options.max_messages_per_robin == BM_ROBIN_UNSET)
+		return "0";
 	if (info->type != BM_ATTRIBUTE_NUMBER || info->min == 0 || text == NULL || strcmp(text, "0") != 0)
 		return text;
 	return info->initial[0] == '\0' ? NULL : info->initial;
@@ -317,7 +320,7 @@ enum bm_limit bm_server_reached_limit(struct bm_server *server)
 	uint64_t seconds = bm_policy_nap(&server->policy, &server->options);
 
 	if (seconds > 0)
-		bm_waker_sleep(server->waker, bm_clock_monotonic_ms() + seconds * 1000);
+		bm_waker_sleep(NULL, bm_clock_monotonic_ms() + seconds * 1000);
 	enum bm_limit limit = bm_policy_reached(&server->policy, &server->options);
 	if (limit == BM_LIMIT_MESSAGES || limit == BM_LIMIT_CONNECTION)
 		bm_server_disconnect(server, false);

@@ -8,7 +8,6 @@
 #include "engine/policy.h"
 #include "net/driver.h"
 #include "net/stream.h"
-#include "net/waker.h"
 #include "smtp/smtp.h"
 
 #include <stdbool.h>
@@ -25,17 +24,12 @@ struct bm_server {
 	struct bm_log *conversation; /* ours */
 	struct bm_log *errfile;      /* borrowed */
 	struct bm_log *lent_errfile; /* a campaign's, which goes before errfile while it runs */
-	struct bm_waker *waker;      /* borrowed; ends waits; NULL: nobody does */
-	unsigned patience;           /* wakes that do not end them */
-	bm_driver_pulse_fn *pulse;   /* called now and then during waits; may be NULL */
-	void *pulse_user;
-	struct bm_buf reply;    /* of the last talk */
-	struct bm_buf keywords; /* NUL-terminated strings, one after the other */
+	struct bm_buf reply;         /* of the last talk */
+	struct bm_buf keywords;      /* NUL-terminated strings, one after the other */
 	size_t keyword_count;
 	char name[BM_SERVER_NAME_MAX]; /* "host:port" */
 	char number[32];               /* for bm_server_get */
 	uint64_t connections;
-	uint64_t errors;                  /* 4yz and 5yz over this connection */
 	uint64_t replies[BM_REPLY_CODES]; /* by code */
 };
 
@@ -45,19 +39,25 @@ void bm_server_rename(struct bm_server *server);
 /* MBS017, MBS010, MBS001: what is wrong before a socket is even opened. */
 enum bm_code bm_server_check_worth(struct bm_server *server, struct bm_error *err);
 
-struct bm_driver bm_server_driver(struct bm_server *server);
+/* Domain, time-out and tally of a machine that talks to this server. */
+struct bm_smtp_options bm_server_smtp_options(struct bm_server *server);
 
-/* Logs and counts an event; every event of the server's machine goes through here. */
-void bm_server_note(struct bm_server *server, const struct bm_smtp_event *event);
+/* Where to connect to. BM_E_CONNECT (MBS003) without an Smtp. */
+enum bm_code bm_server_tcp_options(
+	const struct bm_server *server, struct bm_tcp_options *out, struct bm_error *err) BM_MUST_CHECK;
 
-/*
- * Hears what an idle server said unasked: a 421, a close, a reply to nothing. True when that ended the session, with
- * BM_SMTP_CLOSED in *event; the caller drops it.
- */
-bool bm_server_has_ended(struct bm_server *server, struct bm_smtp_event *event);
+/* Logs what was said and answered to CONVERSATION, if there is one; connection 0: it is the only one. */
+void bm_server_converse(struct bm_server *server, size_t connection, const struct bm_smtp_event *event);
+
+/* An EHLO that was refused is logged (MBS016). */
+void bm_server_complain_about_ehlo(struct bm_server *server, const struct bm_smtp_event *event);
 
 /* Closes and forgets the connection, saying nothing. */
 void bm_server_drop(struct bm_server *server);
+
+/* What ended a session before it was greeted, as an error with the manual's id for a connect. */
+enum bm_code bm_server_connect_error(
+	const struct bm_server *server, const struct bm_smtp_event *event, struct bm_error *err);
 
 /* Logs what is not returned to errfile. */
 void bm_server_complain(struct bm_server *server, const struct bm_error *err);

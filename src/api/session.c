@@ -17,16 +17,9 @@
 /* Every octet of a reply's line may be shown as four. */
 #define CONVERSATION_LINE_MAX (4 * BM_REPLY_LINE_MAX + 64)
 
-struct bm_driver bm_server_driver(struct bm_server *server)
+static struct bm_driver driver_of(struct bm_server *server)
 {
-	struct bm_driver driver = {
-		.smtp = server->smtp,
-		.stream = server->stream,
-		.waker = server->waker,
-		.patience = server->patience,
-		.pulse = server->pulse,
-		.pulse_user = server->pulse_user,
-	};
+	struct bm_driver driver = {.smtp = server->smtp, .stream = server->stream};
 	return driver;
 }
 
@@ -49,54 +42,52 @@ void bm_server_complain(struct bm_server *server, const struct bm_error *err)
 	(void)code;
 }
 
-static void converse(struct bm_server *server, const char *mark, struct bm_span text, bool cut)
+/* The connection's number before the mark, where there are several. */
+static void converse(struct bm_server *server, size_t connection, const char *mark, struct bm_span text, bool cut)
 {
 	char line[CONVERSATION_LINE_MAX];
 	char shown[CONVERSATION_LINE_MAX - 64];
+	char number[24] = "";
 
+	if (connection != 0)
+		snprintf(number, sizeof number, "%zu", connection);
 	bm_escape(shown, sizeof shown, text.data, text.size);
-	int size = snprintf(line, sizeof line, "%s %s%s", mark, shown, cut ? " ... (cut)" : "");
+	int size = snprintf(line, sizeof line, "%s%s %s%s", number, mark, shown, cut ? " ... (cut)" : "");
 	enum bm_code code = bm_log_write(server->conversation, line, (size_t)size, NULL);
 	if (code == BM_OK)
 		code = bm_log_flush(server->conversation, NULL);
 	(void)code;
 }
 
-static void converse_said(struct bm_server *server, const struct bm_smtp_event *event)
+static void converse_said(struct bm_server *server, size_t connection, const struct bm_smtp_event *event)
 {
 	struct bm_span said = event->said;
 
 	if (said.size > CONVERSATION_SAID_MAX)
 		said.size = CONVERSATION_SAID_MAX;
-	converse(server, ">", said, event->said_size > said.size);
+	converse(server, connection, ">", said, event->said_size > said.size);
 }
 
-static void converse_reply(struct bm_server *server, const struct bm_reply *reply)
+static void converse_reply(struct bm_server *server, size_t connection, const struct bm_reply *reply)
 {
 	struct bm_span rest = reply->raw;
 
 	while (rest.size > 0) {
 		const unsigned char *end = memchr(rest.data, '\n', rest.size);
 		size_t size = end == NULL ? rest.size : (size_t)(end - rest.data) + 1;
-		converse(server, "<", bm_span_trim(bm_span_make(rest.data, size)), false);
+		converse(server, connection, "<", bm_span_trim(bm_span_make(rest.data, size)), false);
 		rest = bm_span_make(rest.data + size, rest.size - size);
 	}
 }
 
-void bm_server_note(struct bm_server *server, const struct bm_smtp_event *event)
+void bm_server_converse(struct bm_server *server, size_t connection, const struct bm_smtp_event *event)
 {
-	if (event->kind == BM_SMTP_REPLY) {
-		if (event->reply.code >= 400)
-			server->errors++;
-		if (event->reply.code < BM_REPLY_CODES)
-			server->replies[event->reply.code]++;
-	}
 	if (server->conversation == NULL)
 		return;
 	if (event->kind == BM_SMTP_SAID)
-		converse_said(server, event);
+		converse_said(server, connection, event);
 	else if (event->kind == BM_SMTP_REPLY)
-		converse_reply(server, &event->reply);
+		converse_reply(server, connection, &event->reply);
 }
 
 void bm_server_drop(struct bm_server *server)
@@ -105,7 +96,6 @@ void bm_server_drop(struct bm_server *server)
 	bm_stream_free(server->stream);
 	server->smtp = NULL;
 	server->stream = NULL;
-	server->errors = 0;
 	server->keyword_count = 0;
 	bm_buf_clear(&server->keywords);
 }
@@ -176,6 +166,12 @@ static const char *connect_id(const struct bm_smtp_event *event)
 	return event->command == BM_SMTP_HELO ? "MBS005" : "MBS011";
 }
 
+enum bm_code bm_server_connect_error(
+	const struct bm_server *server, const struct bm_smtp_event *event, struct bm_error *err)
+{
+	return set_end_error(server, event, connect_id(event), err);
+}
+
 static enum bm_code keep_keywords(struct bm_server *server, struct bm_error *err)
 {
 	struct bm_span keyword = bm_smtp_keyword(server->smtp, 0);
@@ -205,7 +201,7 @@ const char *bm_server_capability(const struct bm_server *server, size_t index)
 	return keyword;
 }
 
-static void complain_about_ehlo(struct bm_server *server, const struct bm_smtp_event *event)
+void bm_server_complain_about_ehlo(struct bm_server *server, const struct bm_smtp_event *event)
 {
 	char text[256];
 	struct bm_error err;
@@ -221,54 +217,66 @@ static void complain_about_ehlo(struct bm_server *server, const struct bm_smtp_e
 /* Drives the machine until it is greeted. */
 static enum bm_code greet(struct bm_server *server, struct bm_error *err)
 {
-	struct bm_driver driver = bm_server_driver(server);
+	struct bm_driver driver = driver_of(server);
 	struct bm_smtp_event event;
 
-	/* No envelope is under way: there is nothing to finish. */
-	driver.patience = 0;
 	for (;;) {
 		if (bm_driver_next(&driver, &event) != BM_OK)
 			return bm_error_set(err, BM_E_STOPPED, "", "%s: stopped while greeting", server->name);
-		bm_server_note(server, &event);
-		complain_about_ehlo(server, &event);
+		bm_server_converse(server, 0, &event);
+		bm_server_complain_about_ehlo(server, &event);
 		if (event.kind == BM_SMTP_READY)
 			return keep_keywords(server, err);
 		if (event.kind == BM_SMTP_CLOSED)
-			return set_end_error(server, &event, connect_id(&event), err);
+			return bm_server_connect_error(server, &event, err);
 	}
 }
 
-static enum bm_code open_stream(struct bm_server *server, struct bm_error *err)
+enum bm_code bm_server_tcp_options(const struct bm_server *server, struct bm_tcp_options *out, struct bm_error *err)
 {
 	const struct bm_server_options *options = &server->options;
 
-	if (options->dummy_file != NULL)
-		return bm_stream_open_dummy(&server->stream, options->dummy_file, err);
 	if (options->smtp == NULL)
 		return bm_error_set(err, BM_E_CONNECT, "MBS003", "no Smtp: the server has no address to connect to");
-	struct bm_tcp_options tcp = {
+	*out = (struct bm_tcp_options){
 		.host = options->smtp,
 		.port = (uint16_t)(options->port == 0 ? 25 : options->port),
 		.source_address = options->source_address,
 		.tries = (unsigned)options->tries,
 		.timeout_ms = options->time_out == 0 ? CONNECT_TIMEOUT_MS : options->time_out * 1000,
-		.waker = server->waker,
 	};
-	return bm_stream_open_tcp(&server->stream, &tcp, err);
+	return BM_OK;
 }
 
-static enum bm_code start(struct bm_server *server, struct bm_error *err)
+struct bm_smtp_options bm_server_smtp_options(struct bm_server *server)
 {
 	const struct bm_server_options *options = &server->options;
 	struct bm_smtp_options smtp = BM_SMTP_OPTIONS_INIT;
 
+	smtp.domain = options->domain == NULL ? "localhost" : options->domain;
+	smtp.timeout_ms = options->time_out * 1000;
+	smtp.depth = options->pipeline_depth;
+	smtp.tally = server->replies;
+	return smtp;
+}
+
+static enum bm_code open_stream(struct bm_server *server, struct bm_error *err)
+{
+	struct bm_tcp_options tcp;
+
+	if (server->options.dummy_file != NULL)
+		return bm_stream_open_dummy(&server->stream, server->options.dummy_file, err);
+	enum bm_code code = bm_server_tcp_options(server, &tcp, err);
+	return code == BM_OK ? bm_stream_open_tcp(&server->stream, &tcp, err) : code;
+}
+
+static enum bm_code start(struct bm_server *server, struct bm_error *err)
+{
+	struct bm_smtp_options smtp = bm_server_smtp_options(server);
+
 	enum bm_code code = open_stream(server, err);
 	if (code != BM_OK)
 		return code;
-	smtp.domain = options->domain == NULL ? "localhost" : options->domain;
-	smtp.timeout_ms = options->time_out * 1000;
-	if (options->pipelining != NULL && strcmp(options->pipelining, "off") == 0)
-		smtp.pipelining = BM_SMTP_PIPELINING_OFF;
 	code = bm_smtp_new(&server->smtp, &smtp, bm_clock_monotonic_ms(), err);
 	return code == BM_OK ? greet(server, err) : code;
 }
@@ -328,7 +336,7 @@ static void say_quit(struct bm_server *server, struct bm_driver *driver)
 	if (bm_smtp_quit(server->smtp, bm_clock_monotonic_ms(), NULL) != BM_OK)
 		return;
 	while (event.kind != BM_SMTP_CLOSED && bm_driver_next(driver, &event) == BM_OK)
-		bm_server_note(server, &event);
+		bm_server_converse(server, 0, &event);
 }
 
 /* One talk, to its reply or its end; true with a reply. */
@@ -343,7 +351,7 @@ static enum bm_code say(struct bm_server *server, struct bm_driver *driver, stru
 	for (;;) {
 		if (bm_driver_next(driver, event) != BM_OK)
 			return bm_error_set(err, BM_E_STOPPED, "", "%s: stopped", server->name);
-		bm_server_note(server, event);
+		bm_server_converse(server, 0, event);
 		if (event->kind == BM_SMTP_REPLY || event->kind == BM_SMTP_CLOSED)
 			return BM_OK;
 	}
@@ -355,7 +363,7 @@ void bm_server_disconnect(struct bm_server *server, bool quietly)
 
 	if (!bm_server_connected(server))
 		return;
-	struct bm_driver driver = bm_server_driver(server);
+	struct bm_driver driver = driver_of(server);
 	driver.deadline_ms = bm_clock_monotonic_ms() + GOODBYE_MS;
 	if (!quietly && bm_smtp_idle(server->smtp) && say(server, &driver, bm_span_of("RSET"), &event, NULL) == BM_OK &&
 		event.kind == BM_SMTP_REPLY)
@@ -420,13 +428,17 @@ static bool has_descriptor(const struct bm_server *server)
 	return fd < 0 || fcntl(fd, F_GETFD) != -1;
 }
 
-bool bm_server_has_ended(struct bm_server *server, struct bm_smtp_event *event)
+/*
+ * Hears what an idle server said unasked: a 421, a close, a reply to nothing. True when that ended the session, with
+ * BM_SMTP_CLOSED in *event.
+ */
+static bool has_ended(struct bm_server *server, struct bm_smtp_event *event)
 {
-	struct bm_driver driver = bm_server_driver(server);
+	struct bm_driver driver = driver_of(server);
 
 	bm_driver_poll(&driver);
 	while (bm_smtp_next_event(server->smtp, event)) {
-		bm_server_note(server, event);
+		bm_server_converse(server, 0, event);
 		if (event->kind == BM_SMTP_CLOSED)
 			return true;
 	}
@@ -449,12 +461,12 @@ static enum bm_code talk_once(struct bm_server *server, struct bm_span talk, str
 	enum bm_code code = bm_server_connect(server, err);
 	if (code != BM_OK)
 		return code;
-	struct bm_driver driver = bm_server_driver(server);
+	struct bm_driver driver = driver_of(server);
 	if (!has_descriptor(server)) {
 		bm_server_drop(server);
 		return bm_error_set(err, BM_E_CLOSED, "MBS018", "%s: no descriptor: the socket was closed", server->name);
 	}
-	if (bm_server_has_ended(server, &event))
+	if (has_ended(server, &event))
 		return end_before_talk(server, &event, err);
 	code = say(server, &driver, talk, &event, err);
 	if (code != BM_OK)

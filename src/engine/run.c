@@ -12,7 +12,8 @@
 
 static size_t connections_of(const struct bm_server_options *options)
 {
-	return options->connections > 1 ? (size_t)options->connections : 1;
+	/* A DummyServer is one file. */
+	return options->dummy_file == NULL && options->connections > 1 ? (size_t)options->connections : 1;
 }
 
 static void set_level(struct bm_run_server *server, const char *pipelining)

@@ -12,7 +12,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define IOV_COUNT 16
+/* What one sendmsg takes; below IOV_MAX. */
+#define IOV_COUNT 64
 
 struct socket_stream {
 	struct bm_stream base;

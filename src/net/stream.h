@@ -24,25 +24,60 @@ enum bm_stream_status {
 	BM_STREAM_BROKEN, /* reset, unreachable …; bm_stream_reason says what */
 };
 
+/* What a kind of stream must do; each embeds struct bm_stream as its first member. */
+struct bm_stream_ops {
+	enum bm_stream_status (*read)(struct bm_stream *stream, void *data, size_t size, size_t *done);
+	enum bm_stream_status (*write)(struct bm_stream *stream, const struct bm_span *spans, size_t count, size_t *done);
+	void (*wait)(struct bm_stream *stream, bool want_write, uint64_t deadline_ms, struct bm_waker *waker);
+	int (*fd)(const struct bm_stream *stream);
+	void (*free)(struct bm_stream *stream);
+};
+
+struct bm_stream {
+	const struct bm_stream_ops *ops;
+	const char *reason; /* static */
+};
+
 /* Neither call waits. *done is the octets moved. */
-enum bm_stream_status bm_stream_read(struct bm_stream *stream, void *data, size_t size, size_t *done);
-enum bm_stream_status bm_stream_write(
-	struct bm_stream *stream, const struct bm_span *spans, size_t count, size_t *done);
+static inline enum bm_stream_status bm_stream_read(struct bm_stream *stream, void *data, size_t size, size_t *done)
+{
+	return stream->ops->read(stream, data, size, done);
+}
+
+static inline enum bm_stream_status bm_stream_write(
+	struct bm_stream *stream, const struct bm_span *spans, size_t count, size_t *done)
+{
+	return stream->ops->write(stream, spans, count, done);
+}
 
 /*
  * Waits until the stream can be read (or, with want_write, written), the deadline (monotonic ms) passes or
  * waker wakes. waker may be NULL.
  */
-void bm_stream_wait(struct bm_stream *stream, bool want_write, uint64_t deadline_ms, struct bm_waker *waker);
+static inline void bm_stream_wait(
+	struct bm_stream *stream, bool want_write, uint64_t deadline_ms, struct bm_waker *waker)
+{
+	stream->ops->wait(stream, want_write, deadline_ms, waker);
+}
 
 /* A static string for the last BM_STREAM_BROKEN. */
-const char *bm_stream_reason(const struct bm_stream *stream);
+static inline const char *bm_stream_reason(const struct bm_stream *stream)
+{
+	return stream->reason != NULL ? stream->reason : "the connection broke";
+}
 
 /* The descriptor, -1 without one. */
-int bm_stream_fd(const struct bm_stream *stream);
+static inline int bm_stream_fd(const struct bm_stream *stream)
+{
+	return stream->ops->fd(stream);
+}
 
 /* Closes and frees. NULL is fine. */
-void bm_stream_free(struct bm_stream *stream);
+static inline void bm_stream_free(struct bm_stream *stream)
+{
+	if (stream != NULL)
+		stream->ops->free(stream);
+}
 
 struct bm_tcp_options {
 	const char *host; /* name or address literal, IPv4 or IPv6 ("::1", "[::1]") */
@@ -54,9 +89,7 @@ struct bm_tcp_options {
 };
 
 /*
- * Resolves (every time anew) and connects, all addresses in the system's order, tries rounds. MBS002 no socket (or
- * source address), MBS003 no such host, no connection; the text names the address and the reason. TCP_NODELAY,
- * close-on-exec.
+ * Resolves and connects as net/connect.h does, and waits for it.
  */
 enum bm_code bm_stream_open_tcp(
 	struct bm_stream **out, const struct bm_tcp_options *options, struct bm_error *err) BM_MUST_CHECK;

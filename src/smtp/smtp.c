@@ -206,6 +206,11 @@ void bm_smtp_tick(struct bm_smtp *smtp, uint64_t now_ms)
 	bm_machine_close(smtp, BM_SMTP_END_TIMEOUT, command, NULL, bm_machine_time_out_reason(command));
 }
 
+void bm_smtp_set_tell(struct bm_smtp *smtp, bool tell)
+{
+	smtp->tell = tell;
+}
+
 bool bm_smtp_idle(const struct bm_smtp *smtp)
 {
 	bool held = bm_transactions_held(&smtp->transactions) > 0;

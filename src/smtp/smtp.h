@@ -191,6 +191,9 @@ bool bm_smtp_idle(const struct bm_smtp *smtp);
  */
 size_t bm_smtp_room(const struct bm_smtp *smtp);
 
+/* SAID and REPLY events from now on, or no more; see options. */
+void bm_smtp_set_tell(struct bm_smtp *smtp, bool tell);
+
 /* How far it pipelines over this session, by options and EHLO. OFF before READY. */
 enum bm_smtp_pipelining bm_smtp_mode(const struct bm_smtp *smtp);
 

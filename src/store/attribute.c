@@ -22,14 +22,12 @@
 #define TEXT_SIZE_MAX 65535
 #define LONGEST_VALUE_SHOWN 200
 
-static const char *const pipelining_choices[] = {"off", "envelope", "auto", "message", "stream", NULL};
-static const char *const pipelining_now[] = {"off", "envelope", NULL};
+static const char *const pipelining_choices[] = {"off", "envelope", "message", "stream", "auto", NULL};
 static const char *const tls_choices[] = {"none", "may", "encrypt", "verify", NULL};
 static const char *const tls_now[] = {"none", NULL};
 static const char *const in_doubt_choices[] = {"hold", "resend", "assume_accepted", NULL};
 static const char *const in_doubt_now[] = {"hold", NULL};
 static const char *const only_0[] = {"0", NULL};
-static const char *const only_1[] = {"1", NULL};
 static const char *const trusting_choices[] = {
 	"0", "1", "email", "wrapping", "duplicates", "banned", "precedence", NULL};
 static const char *const format_choices[] = {"auto", "plain", "csv", "tsv", "jsonl", NULL};
@@ -105,7 +103,7 @@ static const struct bm_attribute_info table[] = {
 	COUNT(max_connection_attempts, 1, TRIES_MAX, "failed connects in a row", "5"),
 	COUNT(envelope_limit, 0, COUNT_MAX, "recipients", "100"),
 	COUNT(max_messages, 0, COUNT_MAX, "recipients", "0"),
-	COUNT(max_messages_per_robin, 0, COUNT_MAX, "recipients", "0"),
+	COUNT(max_messages_per_robin, 0, COUNT_MAX, "recipients", ""),
 	COUNT(max_messages_per_connection, 0, COUNT_MAX, "recipients", "0"),
 	COUNT(max_messages_while_awake, 0, COUNT_MAX, "recipients", "0"),
 	COUNT(sleep_length, 0, WEEK, "seconds", "0"),
@@ -124,11 +122,8 @@ static const struct bm_attribute_info table[] = {
 		.max = 1000,
 		.offset = FIELD(connections),
 		.unit = "connections",
-		.initial = "1",
-		.later = "keep several connections to one server",
-		.now = only_1},
-	{CHOICE(pipelining, BM_OWNER_SERVER, FIELD(pipelining), pipelining_choices, "envelope"),
-		.later = "pipeline further than the envelope", .now = pipelining_now},
+		.initial = "4"},
+	{CHOICE(pipelining, BM_OWNER_SERVER, FIELD(pipelining), pipelining_choices, "auto")},
 	{.name = "pipeline_depth",
 		.owner = BM_OWNER_SERVER,
 		.type = BM_ATTRIBUTE_NUMBER,
@@ -136,8 +131,7 @@ static const struct bm_attribute_info table[] = {
 		.max = 1000,
 		.offset = FIELD(pipeline_depth),
 		.unit = "transactions",
-		.initial = "",
-		.later = "pipeline further than the envelope"},
+		.initial = "32"},
 	COUNT(max_errors_per_connection, 0, COUNT_MAX, "replies", "8"),
 	{CHOICE(tls, BM_OWNER_SERVER, FIELD(tls), tls_choices, "none"), .later = "speak TLS", .now = tls_now},
 	{.name = "tls_wrapper",
@@ -155,7 +149,15 @@ static const struct bm_attribute_info table[] = {
 	LATER(password_file, false, "log in to a server"),
 	LATER(password_command, false, "log in to a server"),
 	LATER(auth, false, "log in to a server"),
-	LATER(rate, false, "hold a rate"),
+	{.name = "rate",
+		.owner = BM_OWNER_SERVER,
+		.type = BM_ATTRIBUTE_STRING,
+		.min = 1,
+		.max = BM_RATE_MAX,
+		.offset = FIELD(rate),
+		.unit = "recipients",
+		.initial = "",
+		.shape = BM_SHAPE_RATE},
 	WORD(source_address, source_address, HOST_SIZE_MAX),
 	{CHOICE(server_class, BM_OWNER_CAMPAIGN, NONE, class_choices, "Mail::Bulkmail::Server")},
 	TEXT(LIST, 1, PATH_SIZE_MAX, "", BM_SHAPE_LINE),
@@ -264,6 +266,8 @@ static const char *shape_words(enum bm_attribute_shape shape)
 		return "text without blanks";
 	case BM_SHAPE_TEXT:
 		return "text";
+	case BM_SHAPE_RATE:
+		return "a number, N/s, N/m or N/h with N";
 	}
 	return "";
 }
@@ -272,8 +276,9 @@ void bm_attribute_expected(const struct bm_attribute_info *info, char *out, size
 {
 	switch (info->type) {
 	case BM_ATTRIBUTE_STRING:
-		snprintf(
-			out, out_size, "%s, %" PRIu64 " to %" PRIu64 " octets", shape_words(info->shape), info->min, info->max);
+		snprintf(out, out_size,
+			info->shape == BM_SHAPE_RATE ? "%s from %" PRIu64 " to %" PRIu64 : "%s, %" PRIu64 " to %" PRIu64 " octets",
+			shape_words(info->shape), info->min, info->max);
 		break;
 	case BM_ATTRIBUTE_NUMBER:
 		snprintf(out, out_size, "a number from %" PRIu64 " to %" PRIu64, info->min, info->max);
@@ -314,7 +319,11 @@ static bool type_fits(const struct bm_attribute_info *info, const char *value)
 {
 	switch (info->type) {
 	case BM_ATTRIBUTE_STRING: {
+		uint64_t count;
+		uint64_t period_us;
 		size_t size = strlen(value);
+		if (info->shape == BM_SHAPE_RATE)
+			return bm_rate_parse(bm_span_make(value, size), &count, &period_us);
 		return size >= info->min && size <= info->max && shape_fits(info->shape, value);
 	}
 	case BM_ATTRIBUTE_NUMBER:

@@ -72,20 +72,20 @@ static void prepare(struct run *run, bool use_envelope, const char *const *list,
 	run->options.outcome_user = run;
 }
 
-/* A server for each port; every one has attribute name set to value, too, unless it is NULL. */
+/* A server with one connection for each port; every one has attribute name set to value, too, unless it is NULL. */
 static void make_servers(struct run *run, const uint16_t *ports, size_t count, const char *name, const char *value)
 {
-	struct bm_attribute attributes[3][6];
+	struct bm_attribute attributes[3][7];
 	struct bm_attribute_set sets[3];
 	char texts[3][8];
 
 	assert_true(count <= 3);
 	for (size_t i = 0; i < count; i++) {
 		const struct bm_attribute own[] = {{"Smtp", "127.0.0.1"}, {"Port", texts[i]}, {"Domain", "me.example"},
-			{"Tries", "1"}, {"time_out", "5"}, {name, value}};
+			{"Tries", "1"}, {"time_out", "5"}, {"connections", "1"}, {name, value}};
 		snprintf(texts[i], sizeof texts[i], "%u", (unsigned)ports[i]);
 		memcpy(attributes[i], own, sizeof own);
-		sets[i] = (struct bm_attribute_set){attributes[i], name == NULL ? 5 : 6};
+		sets[i] = (struct bm_attribute_set){attributes[i], name == NULL ? 6 : 7};
 	}
 	assert_int_equal(bm_servers_create(&run->servers, NULL, NULL, NULL, sets, count, &run->err), BM_OK);
 }
@@ -372,10 +372,11 @@ static void no_server_left(void **state)
 	make_servers(&run, ports, 2, "max_connection_attempts", "1");
 	run_campaign(&run, BM_E_NO_SERVER);
 	assert_string_equal(run.err.id, "MB012");
-	assert_string_equal(run.outcomes, "1 unsent 0 0 a@x.example\n2 invalid 0 0 nobody\n3 unsent 0 0 b@x.example\n");
+	assert_string_equal(run.outcomes, "2 invalid 0 0 nobody\n1 unsent 0 0 a@x.example\n3 unsent 0 0 b@x.example\n");
 	assert_true(bm_campaign_list_complete(run.campaign));
-	assert_complaint(&run, 0, "MBS003", "127.0.0.1");
+	assert_complaint(&run, 0, "MB007", "nobody");
 	assert_complaint(&run, 1, "MBS003", "127.0.0.1");
+	assert_complaint(&run, 2, "MBS003", "127.0.0.1");
 	assert_complaint(&run, bm_log_count(run.errfile) - 1, "MB0", "");
 	end(&run);
 	close(fds[0]);

@@ -134,10 +134,9 @@ static void texts_are_unset_at_first(void **state)
 static void what_cannot_be_honoured_is_refused(void **state)
 {
 	(void)state;
-	static const struct bm_attribute later[] = {{"connections", "2"}, {"pipelining", "auto"}, {"pipelining", "stream"},
-		{"pipeline_depth", "32"}, {"tls", "verify"}, {"tls_wrapper", "1"}, {"tls_ca_file", "/etc/ca"},
-		{"tls_pin", "sha256:00"}, {"user", "me"}, {"password_file", "/etc/p"}, {"password_command", "pass"},
-		{"auth", "PLAIN"}, {"rate", "10/s"}};
+	static const struct bm_attribute later[] = {{"connections", "0"}, {"pipelining", "fast"}, {"pipeline_depth", "0"},
+		{"tls", "verify"}, {"tls_wrapper", "1"}, {"tls_ca_file", "/etc/ca"}, {"tls_pin", "sha256:00"}, {"user", "me"},
+		{"password_file", "/etc/p"}, {"password_command", "pass"}, {"auth", "PLAIN"}, {"rate", "5/60"}};
 	struct bm_server *server = new_server();
 	struct bm_server_options options = BM_SERVER_OPTIONS_INIT;
 	struct bm_server *other = server;

@@ -143,23 +143,46 @@ static void a_long_value_is_cut_in_the_error(void **state)
 	assert_int_equal(bm_attribute_check(find("LIST"), value, &err), BM_E_CONF);
 }
 
-/* manual: connections, pipelining, pipeline_depth, tls, tls_wrapper */
+/* manual: connections, pipelining, pipeline_depth, rate */
+static void how_fast_it_may_go(void **state)
+{
+	(void)state;
+	static const char *const rates[] = {"1", "100", "100/s", "6000/m", "3600/h", "1000000000/s"};
+	static const char *const no_rates[] = {
+		"", "0", "0/s", "x", "10/d", "/s", "10/", "10 /s", "-1/s", "1000000001", "1.5/s"};
+	expect_fine("connections", "1");
+	expect_fine("connections", "1000");
+	expect_error("connections", "0", "connections: found \"0\", expected a number from 1 to 1000");
+	expect_fine("pipelining", "stream");
+	expect_error("pipelining", "fast", "pipelining: found \"fast\", expected off, envelope, message, stream or auto");
+	expect_fine("pipeline_depth", "1000");
+	expect_error("pipeline_depth", "1001", "pipeline_depth: found \"1001\", expected a number from 1 to 1000");
+	for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++)
+		expect_fine("rate", rates[i]);
+	for (size_t i = 0; i < sizeof no_rates / sizeof no_rates[0]; i++) {
+		char text[160];
+		snprintf(text, sizeof text,
+			"rate: found \"%s\", expected a number, N/s, N/m or N/h with N from 1 to 1000000000", no_rates[i]);
+		expect_error("rate", no_rates[i], text);
+	}
+}
+
+/* An unset max_messages_per_robin is another thing than 0. */
+static void no_turns_unless_they_are_asked_for(void **state)
+{
+	(void)state;
+	struct bm_server_options options = BM_SERVER_OPTIONS_INIT;
+	assert_true(options.max_messages_per_robin == BM_ROBIN_UNSET);
+	assert_int_equal(bm_attribute_store(find("max_messages_per_robin"), "0", &options, NULL), BM_OK);
+	assert_int_equal(options.max_messages_per_robin, 0);
+	assert_int_equal(bm_attribute_store(find("max_messages_per_robin"), NULL, &options, NULL), BM_OK);
+	assert_true(options.max_messages_per_robin == BM_ROBIN_UNSET);
+}
+
+/* manual: tls, tls_wrapper */
 static void what_comes_later_is_refused_in_plain_words(void **state)
 {
 	(void)state;
-	expect_fine("connections", "1");
-	expect_fine("connections", "01");
-	expect_error("connections", "4",
-		"connections: found \"4\", this version cannot keep several connections to one server yet, expected 1");
-	expect_error("connections", "0", "connections: found \"0\", expected a number from 1 to 1000");
-	expect_fine("pipelining", "off");
-	expect_fine("pipelining", "envelope");
-	expect_error("pipelining", "stream",
-		"pipelining: found \"stream\", this version cannot pipeline further than the envelope yet, expected off or "
-		"envelope");
-	expect_error("pipelining", "fast", "pipelining: found \"fast\", expected off, envelope, auto, message or stream");
-	expect_error("pipeline_depth", "32",
-		"pipeline_depth: found \"32\", this version cannot pipeline further than the envelope yet");
 	expect_fine("tls", "none");
 	expect_error("tls", "verify", "tls: found \"verify\", this version cannot speak TLS yet, expected none");
 	expect_fine("tls_wrapper", "0");
@@ -170,13 +193,13 @@ static void what_comes_later_is_refused_in_plain_words(void **state)
 		"hold");
 }
 
-/* manual: tls_ca_file, tls_pin, user, password_file, password_command, auth, rate */
+/* manual: tls_ca_file, tls_pin, user, password_file, password_command, auth */
 static void what_has_no_value_yet_can_only_be_unset(void **state)
 {
 	(void)state;
 	static const char *const rows[][2] = {{"tls_ca_file", "speak TLS"}, {"tls_pin", "speak TLS"},
 		{"user", "log in to a server"}, {"password_file", "log in to a server"},
-		{"password_command", "log in to a server"}, {"auth", "log in to a server"}, {"rate", "hold a rate"}};
+		{"password_command", "log in to a server"}, {"auth", "log in to a server"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		char text[128];
 		snprintf(text, sizeof text, "%s: found \"x\", this version cannot %s yet", rows[i][0], rows[i][1]);
@@ -329,6 +352,8 @@ int main(void)
 		cmocka_unit_test(numbers_keep_their_bounds),
 		cmocka_unit_test(errors_say_what_was_found_and_expected),
 		cmocka_unit_test(a_long_value_is_cut_in_the_error),
+		cmocka_unit_test(how_fast_it_may_go),
+		cmocka_unit_test(no_turns_unless_they_are_asked_for),
 		cmocka_unit_test(what_comes_later_is_refused_in_plain_words),
 		cmocka_unit_test(what_has_no_value_yet_can_only_be_unset),
 		cmocka_unit_test(what_ours_may_hold),

@@ -317,16 +317,12 @@ static void what_later_versions_take_is_refused_at_its_line(void **state)
 {
 	(void)state;
 	static const char *const rows[][2] = {
-		{"connections = 2", "cannot keep several connections to one server yet, expected 1"},
-		{"pipelining = stream", "cannot pipeline further than the envelope yet, expected off or envelope"},
-		{"pipeline_depth = 32", "cannot pipeline further than the envelope yet"},
 		{"tls = may", "cannot speak TLS yet, expected none"},
 		{"tls_wrapper = 1", "cannot speak TLS yet, expected 0"},
 		{"tls_ca_file = /ca.pem", "cannot speak TLS yet"},
 		{"tls_pin @= sha256", "cannot speak TLS yet"},
 		{"user = me", "cannot log in to a server yet"},
 		{"auth = PLAIN", "cannot log in to a server yet"},
-		{"rate = 5/60", "cannot hold a rate yet"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		char text[128];

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The world of the engine: its connections over one loop, its list, its clock. A round: wait and read, tell the engine
+ * what happened, let it act, commit the journal, write, flush the logs. The engine calls submit, open and close only
+ * while it acts, and is told of everything else between.
+ */
+#include "api/campaign.h"
+#include "base/error.h"
+#include "net/clock.h"
+#include "net/connect.h"
+#include "net/wait.h"
+#include "store/recipients.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+/* RSET and QUIT together, whatever time_out says: nothing depends on their replies. */
+#define GOODBYE_MS 5000
+
+enum line_state {
+	LINE_FREE,
+	LINE_CONNECTING,
+	LINE_GREETING,
+	LINE_OPEN,
+	LINE_LEAVING, /* the goodbye is being said */
+	LINE_GONE,    /* the engine is to be told */
+};
+
+/* One connection, by slot. */
+struct line {
+	struct world *world;
+	enum line_state state;
+	size_t server;
+	enum bm_smtp_pipelining pipelining;
+	struct bm_connect *connect; /* CONNECTING */
+	struct bm_link *link;       /* GREETING, OPEN, LEAVING */
+	bool said_rset;
+	bool said_quit;
+	uint64_t leave_by_ms;
+	struct bm_error why; /* GONE; without a code: nothing to complain about */
+};
+
+struct world {
+	struct bm_campaign *campaign;
+	struct bm_run *run;
+	struct bm_loop *loop;
+	struct line *lines;
+	size_t count;
+	size_t going; /* lines that are LEAVING or GONE */
+	uint64_t wall_ms;
+	bool stopping; /* the engine was told */
+	bool cut;      /* every connection was cut */
+};
+
+static struct line *line_at(void *user, size_t slot)
+{
+	struct world *world = user;
+	return &world->lines[slot];
+}
+
+static size_t slot_of(const struct line *line)
+{
+	return (size_t)(line - line->world->lines);
+}
+
+static struct bm_server *server_of(const struct line *line)
+{
+	return bm_campaign_server(line->world->campaign, line->server);
+}
+
+/* In CONVERSATION, from 1; 0: the server has only one connection. */
+static size_t number_of(const struct line *line)
+{
+	const struct bm_run_server *server = &line->world->run->servers[line->server];
+	return server->slot_count > 1 ? slot_of(line) - server->first_slot + 1 : 0;
+}
+
+static void set_state(struct line *line, enum line_state state)
+{
+	bool went = line->state == LINE_LEAVING || line->state == LINE_GONE;
+	bool goes = state == LINE_LEAVING || state == LINE_GONE;
+
+	line->world->going += goes ? 1 : 0;
+	line->world->going -= went ? 1 : 0;
+	line->state = state;
+}
+
+/* The connection is no more; the engine is told by tend_lines. */
+static void drop(struct line *line, const struct bm_error *why)
+{
+	bm_connect_cancel(line->connect);
+	bm_link_free(line->link);
+	line->connect = NULL;
+	line->link = NULL;
+	line->why = why != NULL ? *why : (struct bm_error)BM_ERROR_INIT;
+	set_state(line, LINE_GONE);
+}
+
+/* A stream is there: the greeting is awaited. On failure it is gone. */
+static enum bm_code begin_talk(struct line *line, struct bm_stream *stream, struct bm_error *err)
+{
+	struct bm_smtp_options options = bm_server_smtp_options(server_of(line));
+	struct bm_smtp *smtp = NULL;
+
+	options.pipelining = line->pipelining;
+	enum bm_code code = bm_smtp_new(&smtp, &options, bm_loop_now_ms(line->world->loop), err);
+	if (code != BM_OK) {
+		bm_stream_free(stream);
+		return code;
+	}
+	code = bm_link_new(&line->link, line->world->loop, smtp, stream, line, err);
+	if (code == BM_OK)
+		set_state(line, LINE_GREETING);
+	return code;
+}
+
+static void on_connected(void *user, struct bm_stream *stream, const struct bm_error *why)
+{
+	struct line *line = user;
+	struct bm_error err = BM_ERROR_INIT;
+
+	line->connect = NULL;
+	if (stream == NULL)
+		drop(line, why);
+	else if (begin_talk(line, stream, &err) != BM_OK)
+		drop(line, &err);
+}
+
+static enum bm_code begin(struct line *line, struct bm_error *err)
+{
+	struct bm_server *server = server_of(line);
+	struct bm_stream *stream = NULL;
+	struct bm_tcp_options tcp;
+
+	enum bm_code code = bm_server_check_worth(server, err);
+	if (code != BM_OK)
+		return code;
+	if (server->options.dummy_file != NULL) {
+		code = bm_stream_open_dummy(&stream, server->options.dummy_file, err);
+		return code == BM_OK ? begin_talk(line, stream, err) : code;
+	}
+	code = bm_server_tcp_options(server, &tcp, err);
+	if (code == BM_OK)
+		code = bm_connect_start(&line->connect, line->world->loop, &tcp, NULL, on_connected, line, err);
+	if (code == BM_OK)
+		set_state(line, LINE_CONNECTING);
+	return code;
+}
+
+static enum bm_code port_open(
+	void *user, size_t slot, size_t server, enum bm_smtp_pipelining pipelining, struct bm_error *err)
+{
+	struct line *line = line_at(user, slot);
+
+	*line = (struct line){.world = user, .server = server, .pipelining = pipelining};
+	return begin(line, err);
+}
+
+/* Says what is next of the goodbye, as far as the talk allows. */
+static void go_on_leaving(struct line *line)
+{
+	struct bm_smtp *smtp = line->link->smtp;
+	uint64_t now_ms = bm_loop_now_ms(line->world->loop);
+
+	if (!bm_smtp_idle(smtp) || line->said_quit)
+		return;
+	enum bm_code code =
+		line->said_rset ? bm_smtp_quit(smtp, now_ms, NULL) : bm_smtp_talk(smtp, bm_span_of("RSET"), now_ms, NULL);
+	line->said_quit = line->said_rset;
+	line->said_rset = true;
+	if (code != BM_OK)
+		line->leave_by_ms = now_ms;
+	bm_link_stir(line->link);
+}
+
+static void port_close(void *user, size_t slot)
+{
+	struct line *line = line_at(user, slot);
+
+	if (line->state != LINE_OPEN) {
+		drop(line, NULL);
+		return;
+	}
+	line->leave_by_ms = bm_loop_now_ms(line->world->loop) + GOODBYE_MS;
+	set_state(line, LINE_LEAVING);
+	go_on_leaving(line);
+}
+
+static size_t port_room(void *user, size_t slot)
+{
+	const struct line *line = line_at(user, slot);
+	return line->state == LINE_OPEN ? bm_smtp_room(line->link->smtp) : 0;
+}
+
+static uint64_t port_errors(void *user, size_t slot)
+{
+	const struct line *line = line_at(user, slot);
+	return line->link != NULL ? bm_smtp_errors(line->link->smtp) : 0;
+}
+
+static const struct bm_smtp_capabilities *port_capabilities(void *user, size_t slot)
+{
+	return bm_smtp_capabilities(line_at(user, slot)->link->smtp);
+}
+
+static enum bm_code port_submit(
+	void *user, size_t slot, const struct bm_smtp_transaction *transaction, struct bm_error *err)
+{
+	struct line *line = line_at(user, slot);
+
+	if (line->state != LINE_OPEN)
+		return bm_error_set(err, BM_E_CLOSED, "", "%s: the connection is gone", server_of(line)->name);
+	enum bm_code code = bm_smtp_submit(line->link->smtp, transaction, bm_loop_now_ms(line->world->loop), err);
+	if (code == BM_OK)
+		bm_link_stir(line->link);
+	return code;
+}
+
+static bool port_awaiting(void *user, size_t slot, uint64_t *since_us, uint64_t *round_trip_us)
+{
+	const struct line *line = line_at(user, slot);
+	return line->link != NULL && bm_link_awaiting(line->link, since_us, round_trip_us);
+}
+
+static uint64_t port_now(void *user)
+{
+	const struct world *world = user;
+	return bm_loop_now_ms(world->loop);
+}
+
+static uint64_t port_wall(void *user)
+{
+	const struct world *world = user;
+	return world->wall_ms;
+}
+
+/* A list from a pipe may be silent for long: the loop is told to wake us, and the engine to come again. */
+static bool may_read(void *user, int fd)
+{
+	struct world *world = user;
+	return bm_wait(fd, POLLIN, 0, NULL) == BM_WAIT_READY || !bm_loop_watch(world->loop, fd);
+}
+
+static enum bm_code port_next(void *user, struct bm_record *record, struct bm_error *err)
+{
+	struct world *world = user;
+	enum bm_code code = bm_recipients_next(world->campaign->recipients, record, err);
+	return code == BM_E_STOPPED ? BM_E_TIMEOUT : code;
+}
+
+static bool port_finite(void *user)
+{
+	const struct world *world = user;
+	return bm_recipients_finite(world->campaign->recipients);
+}
+
+static struct bm_policy *port_policy(void *user, size_t server)
+{
+	const struct world *world = user;
+	return &bm_campaign_server(world->campaign, server)->policy;
+}
+
+static const struct bm_server_options *port_options(void *user, size_t server)
+{
+	const struct world *world = user;
+	return &bm_campaign_server(world->campaign, server)->options;
+}
+
+static const char *port_server_name(void *user, size_t server)
+{
+	const struct world *world = user;
+	return bm_campaign_server(world->campaign, server)->name;
+}
+
+static void port_outcome(void *user, const struct bm_outcome *outcome)
+{
+	const struct world *world = user;
+	bm_campaign_record(world->campaign, outcome);
+}
+
+static void port_log(void *user, const struct bm_error *err)
+{
+	const struct world *world = user;
+	bm_campaign_log(world->campaign, err);
+}
+
+static const struct bm_port port_of_world = {
+	.now_ms = port_now,
+	.wall_ms = port_wall,
+	.next_record = port_next,
+	.finite = port_finite,
+	.policy = port_policy,
+	.options = port_options,
+	.server_name = port_server_name,
+	.open = port_open,
+	.close = port_close,
+	.room = port_room,
+	.errors = port_errors,
+	.capabilities = port_capabilities,
+	.submit = port_submit,
+	.awaiting = port_awaiting,
+	.outcome = port_outcome,
+	.log = port_log,
+};
+
+static void take_ready(struct line *line)
+{
+	struct bm_server *server = server_of(line);
+
+	set_state(line, LINE_OPEN);
+	server->connections++;
+	/* The talk is listened to no longer than it is written down. */
+	bm_smtp_set_tell(line->link->smtp, server->conversation != NULL);
+	bm_run_opened(line->world->run, slot_of(line));
+}
+
+static void take_closed(struct line *line, const struct bm_smtp_event *event)
+{
+	struct world *world = line->world;
+	struct bm_error err = BM_ERROR_INIT;
+	const struct bm_error *why = line->state == LINE_LEAVING || world->cut ? NULL : &err;
+
+	if (line->state == LINE_GREETING)
+		bm_server_connect_error(server_of(line), event, &err);
+	else
+		bm_server_end_error(server_of(line), event, &err);
+	bm_link_free(line->link);
+	line->link = NULL;
+	set_state(line, LINE_FREE);
+	bm_run_closed(world->run, slot_of(line), why, event->stumbled);
+}
+
+static void take_events(struct line *line)
+{
+	struct bm_smtp_event event;
+
+	while (line->link != NULL && bm_smtp_next_event(line->link->smtp, &event)) {
+		switch (event.kind) {
+		case BM_SMTP_RECIPIENT:
+		case BM_SMTP_TRANSACTION:
+			bm_run_event(line->world->run, slot_of(line), &event);
+			break;
+		case BM_SMTP_SAID:
+		case BM_SMTP_REPLY:
+			bm_server_converse(server_of(line), number_of(line), &event);
+			bm_server_complain_about_ehlo(server_of(line), &event);
+			break;
+		case BM_SMTP_READY:
+			take_ready(line);
+			break;
+		case BM_SMTP_CLOSED:
+			take_closed(line, &event);
+			break;
+		}
+	}
+	if (line->state == LINE_LEAVING)
+		go_on_leaving(line);
+}
+
+/* Tells the engine of connections that are gone, and ends goodbyes that take too long. */
+static void tend_lines(struct world *world)
+{
+	for (size_t i = 0; world->going > 0 && i < world->count; i++) {
+		struct line *line = &world->lines[i];
+		if (line->state == LINE_LEAVING && bm_loop_now_ms(world->loop) >= line->leave_by_ms)
+			drop(line, NULL);
+		if (line->state != LINE_GONE)
+			continue;
+		set_state(line, LINE_FREE);
+		bm_run_closed(world->run, i, line->why.code == BM_OK ? NULL : &line->why, false);
+	}
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When the world itself has something to do. */
+static uint64_t next_of_world(const struct world *world)
+{
+	uint64_t next_ms = bm_campaign_next_pulse(world->campaign);
+
+	for (size_t i = 0; world->going > 0 && i < world->count; i++) {
+		if (world->lines[i].state == LINE_GONE)
+			return 0;
+		if (world->lines[i].state == LINE_LEAVING)
+			next_ms = earlier(next_ms, world->lines[i].leave_by_ms);
+	}
+	return next_ms;
+}
+
+static void take_all_events(struct world *world)
+{
+	struct bm_link *link = bm_loop_next_touched(world->loop);
+
+	for (; link != NULL; link = bm_loop_next_touched(world->loop))
+		take_events(link->user);
+}
+
+/* Cuts every connection; the machines say what that leaves in doubt. */
+static void cut(struct world *world)
+{
+	world->cut = true;
+	world->stopping = true;
+	bm_run_stop(world->run);
+	for (size_t i = 0; i < world->count; i++) {
+		struct line *line = &world->lines[i];
+		if (line->link != NULL) {
+			bm_smtp_lost(line->link->smtp, "stopped", bm_loop_now_ms(world->loop));
+			take_events(line);
+		} else if (line->state == LINE_CONNECTING) {
+			drop(line, NULL);
+		}
+	}
+	tend_lines(world);
+}
+
+/* Whoever cannot write down what it does must not go on doing it. */
+static unsigned stops(const struct world *world)
+{
+	unsigned asked = bm_waker_count(world->campaign->waker);
+	return asked == 0 && world->campaign->failure.code != BM_OK ? 1 : asked;
+}
+
+/* The first half of a round: what happened. */
+static void hear(struct world *world, uint64_t until_ms)
+{
+	uint64_t worked_from_us = bm_loop_now_us(world->loop);
+
+	bm_loop_wait(world->loop, earlier(until_ms, next_of_world(world)));
+	bm_run_worked(world->run, worked_from_us, bm_loop_slept_us(world->loop));
+	bm_run_waited(world->run, bm_loop_slept_us(world->loop), bm_loop_now_us(world->loop));
+	world->wall_ms = bm_clock_wall_ms();
+	take_all_events(world);
+	tend_lines(world);
+	if (stops(world) > 1 && !world->cut)
+		cut(world);
+}
+
+/* The second half: what is to be said. */
+static enum bm_code say(struct world *world, struct bm_error *err)
+{
+	enum bm_code code = bm_journal_commit(world->campaign->journal, err);
+
+	if (code == BM_OK)
+		bm_loop_write(world->loop);
+	bm_campaign_settle(world->campaign);
+	bm_campaign_pulse(world->campaign, bm_loop_now_ms(world->loop));
+	return code;
+}
+
+static enum bm_code stopped(struct bm_error *err)
+{
+	return bm_error_set(err, BM_E_STOPPED, "", "stopped");
+}
+
+/* BM_OK or BM_E_STOPPED: the engine has finished. */
+static enum bm_code go_rounds(struct world *world, struct bm_error *err)
+{
+	uint64_t next_ms = 0;
+	bool finished = false;
+
+	for (;;) {
+		if (stops(world) > 0 && !world->stopping) {
+			world->stopping = true;
+			bm_run_stop(world->run);
+		}
+		enum bm_code code = bm_run_advance(world->run, &next_ms, &finished, err);
+		if (code == BM_OK)
+			code = say(world, err);
+		if (code != BM_OK || finished)
+			return code != BM_OK || !world->stopping ? code : stopped(err);
+		hear(world, next_ms);
+	}
+}
+
+static bool is_busy(const struct world *world)
+{
+	for (size_t i = 0; i < world->count; i++) {
+		if (world->lines[i].state != LINE_FREE)
+			return true;
+	}
+	return false;
+}
+
+/* Connections that have nothing under way are left in good order. */
+static void leave_idle(struct world *world)
+{
+	for (size_t i = 0; i < world->count; i++) {
+		const struct line *line = &world->lines[i];
+		bool begun = line->state == LINE_CONNECTING || line->state == LINE_GREETING;
+		if (begun || (line->state == LINE_OPEN && bm_smtp_idle(line->link->smtp)))
+			port_close(world, i);
+	}
+}
+
+/* The campaign has failed: what is under way is finished, and every connection left. */
+static void wind_up(struct world *world)
+{
+	struct bm_error err = BM_ERROR_INIT;
+
+	leave_idle(world);
+	while (is_busy(world)) {
+		if (say(world, &err) != BM_OK)
+			cut(world);
+		hear(world, UINT64_MAX);
+		leave_idle(world);
+	}
+	bm_run_finish(world->run);
+}
+
+enum bm_code bm_world_run(struct bm_campaign *campaign, struct bm_error *err)
+{
+	struct world world = {.campaign = campaign, .run = &campaign->run, .count = bm_run_slots(&campaign->run)};
+
+	campaign->port = port_of_world;
+	campaign->port.user = &world;
+	world.wall_ms = bm_clock_wall_ms();
+	enum bm_code code = bm_loop_new(&world.loop, campaign->waker, err);
+	if (code != BM_OK)
+		return code;
+	world.lines = calloc(world.count, sizeof *world.lines);
+	if (world.lines == NULL) {
+		bm_loop_free(world.loop);
+		return bm_error_nomem(err);
+	}
+	for (size_t i = 0; i < world.count; i++)
+		world.lines[i].world = &world;
+	bm_recipients_set_wait(campaign->recipients, may_read, &world);
+	code = go_rounds(&world, err);
+	if (code != BM_OK && code != BM_E_STOPPED)
+		wind_up(&world);
+	bm_campaign_settle(campaign);
+	bm_recipients_set_wait(campaign->recipients, NULL, NULL);
+	bm_loop_free(world.loop);
+	free(world.lines);
+	return code;
+}
