@@ -98,9 +98,12 @@ static enum bm_code start_run(struct bm_campaign *campaign, struct bm_error *err
 
 	if (getrandom(run.hash_key, sizeof run.hash_key, 0) != (ssize_t)sizeof run.hash_key)
 		return bm_error_set_errno(err, BM_E_IO, "", errno, "no random numbers");
+	campaign->by_index = calloc(servers, sizeof *campaign->by_index);
 	campaign->server_times = calloc(servers * BM_WHY_KINDS, sizeof *campaign->server_times);
-	if (campaign->server_times == NULL)
+	if (campaign->by_index == NULL || campaign->server_times == NULL)
 		return bm_error_nomem(err);
+	for (size_t i = 0; i < servers; i++)
+		campaign->by_index[i] = bm_servers_at(campaign->servers, i);
 	return bm_run_init(&campaign->run, &run, &campaign->port, campaign->message, campaign->journal, servers, err);
 }
 
@@ -230,6 +233,7 @@ void bm_campaign_free(struct bm_campaign *campaign)
 	bm_run_deinit(&campaign->run);
 	bm_journal_free(campaign->journal);
 	bm_waker_free(campaign->waker);
+	free(campaign->by_index);
 	free(campaign->server_times);
 	free(campaign);
 }

@@ -23,6 +23,7 @@ struct bm_campaign {
 	struct bm_recipients *recipients;
 	const struct bm_message *message;
 	struct bm_servers *servers;
+	struct bm_server **by_index; /* the same, at hand for the engine */
 	struct bm_waker *waker;
 	struct bm_journal *journal; /* ours */
 	struct bm_port port;
@@ -42,7 +43,7 @@ struct bm_campaign {
 
 static inline struct bm_server *bm_campaign_server(const struct bm_campaign *campaign, size_t index)
 {
-	return bm_servers_at(campaign->servers, index);
+	return campaign->by_index[index];
 }
 
 /* world.c: sends. */

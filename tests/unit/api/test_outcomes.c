@@ -239,9 +239,23 @@ static void finished_deinit(struct finished *finished)
 	bm_message_free(finished->message);
 }
 
+/* Shares of one whole. */
+static void check_time(json_t *time)
+{
+	static const char *const names[] = {"round_trips", "replies", "rate", "list", "cpu", "rest"};
+	double sum = 0.0;
+	assert_int_equal(json_object_size(time), sizeof names / sizeof names[0]);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		assert_true(json_number_value(json_object_get(time, names[i])) >= 0.0);
+		sum += json_number_value(json_object_get(time, names[i]));
+	}
+	assert_true(sum > 0.999 && sum < 1.001);
+}
+
 static void check_server(json_t *server, const char *place)
 {
-	assert_int_equal(json_object_size(server), 5);
+	assert_int_equal(json_object_size(server), 6);
+	check_time(json_object_get(server, "time"));
 	assert_text(server, "server", place);
 	assert_count(server, "connections", 1);
 	assert_count(server, "transactions", 1);
@@ -281,6 +295,7 @@ static void the_report_counts_all(void **state)
 	assert_count(report, "transactions", 1);
 	assert_true(json_is_number(json_object_get(report, "seconds")));
 	assert_true(json_number_value(json_object_get(report, "seconds")) < PEER_PATIENCE_S);
+	check_time(json_object_get(report, "time"));
 	assert_int_equal(json_array_size(json_object_get(report, "servers")), 1);
 	check_server(json_array_get(json_object_get(report, "servers"), 0), finished.place);
 	json_decref(report);

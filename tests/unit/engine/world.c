@@ -48,9 +48,24 @@ static bool at_silence(const struct world *world)
 	return world->records != NULL && at < world->record_count && world->records[at] == NULL;
 }
 
+/* A silence by dice, not two in a row. */
+static bool falls_silent(struct world *world)
+{
+	bool spoke = !world->silent;
+
+	world->silent = world->silent && world->now_ms < world->silent_until_ms;
+	if (world->silent || !spoke || roll(world, world->silence_sides) != 0)
+		return world->silent;
+	world->silent = true;
+	world->silent_until_ms = world->now_ms + 1 + roll(world, 4000);
+	return true;
+}
+
 /* A NULL in the list is a silence: nothing comes for a while. */
 static bool is_silent(struct world *world)
 {
+	if (world->silence_sides != 0)
+		return falls_silent(world);
 	while (at_silence(world)) {
 		if (!world->silent)
 			world->silent_until_ms = world->now_ms + world->silence_ms;
@@ -80,6 +95,11 @@ static enum bm_code next_record(void *user, struct bm_record *record, struct bm_
 		record->size = strlen(record->text);
 	}
 	record->seq = ++world->next;
+	/* The column `name` is the first letter. */
+	world->values[0] = (struct bm_text){record->text, record->size};
+	world->values[1] = (struct bm_text){record->text, 1};
+	record->values = world->values;
+	record->value_count = 2;
 	return BM_OK;
 }
 
@@ -240,7 +260,8 @@ static void log_id(void *user, const struct bm_error *err)
 	struct world *world = user;
 	size_t used = strlen(world->log);
 	snprintf(world->log + used, sizeof world->log - used, "%s ", err->id);
-	snprintf(world->said, sizeof world->said, "%s", err->text);
+	used = strlen(world->said);
+	snprintf(world->said + used, sizeof world->said - used, "%s\n", err->text);
 }
 
 static struct world *world_of(struct bm_journal *journal)
@@ -323,6 +344,7 @@ struct world *make_world(const char *const *records, size_t count)
 	world->records = records;
 	world->record_count = count;
 	world->silence_ms = 1500;
+	world->body = "hello\r\n";
 	world->now_ms = 1000000;
 	world->port = port_of_world;
 	world->port.user = world;
@@ -358,13 +380,17 @@ void free_world(struct world *world)
 	free(world);
 }
 
-struct bm_message *message_of(bool use_envelope)
+struct bm_message *message_of(const struct world *world, bool use_envelope)
 {
+	static const char *const columns[] = {"email", "name"};
 	struct bm_message_options options_ = BM_MESSAGE_OPTIONS_INIT;
 	struct bm_message *message = NULL;
 	struct bm_error err = BM_ERROR_INIT;
-	options_.content = "hello\r\n";
-	options_.content_size = 7;
+	options_.content = world->body;
+	options_.content_size = strlen(world->body);
+	options_.merge = world->merge;
+	options_.columns = columns;
+	options_.column_count = world->merge ? 2 : 0;
 	options_.from = "sender@x.example";
 	options_.to = "list@x.example";
 	options_.use_envelope = use_envelope;
@@ -555,7 +581,7 @@ static void move_clock(struct world *world, uint64_t next_ms)
 		busy = busy || at_ms != UINT64_MAX;
 		until_ms = at_ms < until_ms ? at_ms : until_ms;
 	}
-	if (world->silent && world->silent_until_ms < until_ms)
+	if (world->silent && world->silent_until_ms > from_ms && world->silent_until_ms < until_ms)
 		until_ms = world->silent_until_ms;
 	/* Nothing could ever happen again: the engine has lost somebody. */
 	assert_true(until_ms != UINT64_MAX);
@@ -610,7 +636,7 @@ static void check_outcomes(const struct world *world, const struct bm_run *run)
 
 enum bm_code run_world(struct world *world, bool use_envelope, size_t servers)
 {
-	struct bm_message *message = message_of(use_envelope);
+	struct bm_message *message = message_of(world, use_envelope);
 	struct bm_error err = BM_ERROR_INIT;
 	struct bm_run run;
 	world->run_options.use_envelope = use_envelope;
