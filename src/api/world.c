@@ -353,7 +353,7 @@ static void take_events(struct line *line)
 			break;
 		}
 	}
-	if (line->state == LINE_LEAVING)
+	if (line->link != NULL && line->state == LINE_LEAVING)
 		go_on_leaving(line);
 }
 

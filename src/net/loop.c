@@ -32,9 +32,9 @@ struct link {
 	uv_poll_t poll;
 	int asked; /* what poll waits for; 0: nothing */
 	bool pollable;
-	bool failed;         /* the descriptor reported an error: what is left to read is read now */
-	bool stirred;        /* by the caller, who may have caused events without a word to say */
-	struct link *before; /* of all links */
+	bool failed;      /* the descriptor reported an error: what is left to read is read now */
+	bool stirred;     /* by the caller, who may have caused events without a word to say */
+	struct link **at; /* what points to it in the list of all */
 	struct link *after;
 	struct link *next[CHAINS];
 	bool in[CHAINS];
@@ -356,8 +356,9 @@ enum bm_code bm_link_new(struct bm_link **out, struct bm_loop *loop, struct bm_s
 	link->poll.data = link;
 	link->since_us = loop->now_us;
 	link->after = loop->links;
+	link->at = &loop->links;
 	if (loop->links != NULL)
-		loop->links->before = link;
+		loop->links->at = &link->after;
 	loop->links = link;
 	if (!link->pollable || !ask(link, UV_READABLE))
 		chain_add(link, CHAIN_READY);
@@ -366,35 +367,32 @@ enum bm_code bm_link_new(struct bm_link **out, struct bm_loop *loop, struct bm_s
 	return BM_OK;
 }
 
-void bm_link_free(struct bm_link *base)
+void bm_link_free(struct bm_link *link)
 {
-	if (base == NULL)
+	if (link == NULL)
 		return;
-	struct link *link = link_of(base);
+	struct link *own = link_of(link);
 	for (enum chain chain = 0; chain < CHAINS; chain++)
-		chain_drop(link, chain);
-	if (link->before == NULL)
-		link->loop->links = link->after;
-	else
-		link->before->after = link->after;
-	if (link->after != NULL)
-		link->after->before = link->before;
-	bm_smtp_free(link->base.smtp);
+		chain_drop(own, chain);
+	*own->at = own->after;
+	if (own->after != NULL)
+		own->after->at = own->at;
+	bm_smtp_free(link->smtp);
 	/* the handle goes before its descriptor */
-	if (link->pollable)
-		bm_loop_release((uv_handle_t *)&link->poll);
-	bm_stream_free(link->stream);
-	if (!link->pollable)
-		free(link);
+	if (own->pollable)
+		bm_loop_release((uv_handle_t *)&own->poll);
+	bm_stream_free(own->stream);
+	if (!own->pollable)
+		free(own);
 }
 
-bool bm_link_awaiting(const struct bm_link *base, uint64_t *since_us, uint64_t *round_trip_us)
+bool bm_link_awaiting(const struct bm_link *link, uint64_t *since_us, uint64_t *round_trip_us)
 {
-	const struct link *link = (const struct link *)base;
+	const struct link *own = (const struct link *)link;
 
-	*since_us = link->since_us;
-	*round_trip_us = link->round_trip_us;
-	return link->since_us != 0;
+	*since_us = own->since_us;
+	*round_trip_us = own->round_trip_us;
+	return own->since_us != 0;
 }
 
 /* Octets came: what a reply took is known when nothing else had been awaited. */
