@@ -46,7 +46,7 @@ static void remember(struct bm_run *run, struct bm_item *item, const struct bm_s
 	if (event->reply.code != 0) {
 		snprintf(answer->enhanced, sizeof answer->enhanced, "%s", event->reply.enhanced);
 		bm_reply_text(&event->reply, answer->text, sizeof answer->text);
-		item->attempts += event->answered ? 1 : 0;
+		item->attempts += event->answered && event->disposition != BM_SMTP_PUT_BACK ? 1 : 0;
 	} else if (event->reason != NULL) {
 		snprintf(answer->text, sizeof answer->text, "%s", event->reason);
 	}
