@@ -40,7 +40,7 @@ enum bm_code bm_item_set_values(struct bm_item *item, const struct bm_span *valu
 	unsigned char *at = (unsigned char *)(copy + count);
 	for (size_t i = 0; i < count; i++) {
 		copy[i] = bm_span_make(values[i].data == NULL ? NULL : at, values[i].size);
-		if (values[i].size > 0)
+		if (values[i].data != NULL && values[i].size > 0)
 			memcpy(at, values[i].data, values[i].size);
 		at += values[i].size;
 	}
