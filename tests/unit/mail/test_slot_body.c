@@ -253,6 +253,18 @@ static void bounds_the_depth(void **state)
 	check_body_refused("Content-Type: multipart/mixed; boundary=b0\n", body, "nested deeper than 8");
 }
 
+/* Found by fuzzing: there is nothing to walk over. */
+static void needs_no_body(void **state)
+{
+	(void)state;
+	slots_check_body("Content-Type: multipart/mixed; boundary=o\nX-A: {{name}}", "", name_is("x"), "X-A: x\r\n", "");
+	struct bm_message *message = slots_file("From: a@x.org\nContent-Type: multipart/mixed; boundary=o\nX-A: {{name}}");
+	char *text = slots_render(message, name_is("x"), NULL);
+	assert_non_null(strstr(text, "\r\nX-A: x\r\n"));
+	free(text);
+	bm_message_free(message);
+}
+
 /* The composed form. */
 static void composes(void **state)
 {
@@ -321,6 +333,7 @@ int main(void)
 		cmocka_unit_test(leaves_signed_and_unknown_parts),
 		cmocka_unit_test(names_lines_of_parts),
 		cmocka_unit_test(bounds_the_depth),
+		cmocka_unit_test(needs_no_body),
 		cmocka_unit_test(composes),
 		cmocka_unit_test(lays_out_by_size),
 	};
