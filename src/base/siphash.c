@@ -4,12 +4,12 @@
 #include <endian.h>
 #include <string.h>
 
-static uint64_t rotate(uint64_t x, unsigned bits)
+static inline uint64_t rotate(uint64_t x, unsigned bits)
 {
 	return (x << bits) | (x >> (64 - bits));
 }
 
-static void sip_round(uint64_t v[4])
+static inline void sip_round(uint64_t v[4])
 {
 	v[0] += v[1];
 	v[1] = rotate(v[1], 13) ^ v[0];
@@ -23,10 +23,12 @@ static void sip_round(uint64_t v[4])
 	v[2] = rotate(v[2], 32);
 }
 
-static void sip_rounds(uint64_t v[4], int count)
+static inline void four_rounds(uint64_t v[4])
 {
-	for (int i = 0; i < count; i++)
-		sip_round(v);
+	sip_round(v);
+	sip_round(v);
+	sip_round(v);
+	sip_round(v);
 }
 
 static uint64_t load_le(const unsigned char *data)
@@ -47,10 +49,11 @@ static uint64_t load_rest(const unsigned char *data, size_t size)
 	return word;
 }
 
-static void sip_word(uint64_t v[4], uint64_t word)
+static inline void sip_word(uint64_t v[4], uint64_t word)
 {
 	v[3] ^= word;
-	sip_rounds(v, 2);
+	sip_round(v);
+	sip_round(v);
 	v[0] ^= word;
 }
 
@@ -65,9 +68,9 @@ void bm_siphash128(uint64_t hash[2], const uint64_t key[2], const void *data, si
 		sip_word(v, load_le(in + pos));
 	sip_word(v, load_rest(in + whole, size - whole) | ((uint64_t)size << 56));
 	v[2] ^= 0xee;
-	sip_rounds(v, 4);
+	four_rounds(v);
 	hash[0] = v[0] ^ v[1] ^ v[2] ^ v[3];
 	v[1] ^= 0xdd;
-	sip_rounds(v, 4);
+	four_rounds(v);
 	hash[1] = v[0] ^ v[1] ^ v[2] ^ v[3];
 }

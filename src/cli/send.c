@@ -20,7 +20,7 @@ static const char help[] =
 	"\n"
 	"  --server HOST[:PORT]   a relay; may be repeated\n"
 	"  --conf FILE            conf file; may be repeated, the first is the most significant\n"
-	"  --list FILE            one recipient a line; - is standard input\n"
+	"  --list FILE            one recipient a line, or a table (.csv, .tsv, .jsonl); - is standard input\n"
 	"  --message FILE         a whole message (RFC 5322); its own headers stand\n"
 	"  --body FILE            a bare body; the headers come from the options below\n"
 	"  --from A --to A --sender A --reply-to A --subject S\n"

@@ -474,7 +474,7 @@ enum bm_code bm_merge_plan(struct bm_writer *writer)
 	struct entity entity;
 	bool relabel = false;
 
-	if (!draft->options->merge)
+	if (!draft->options->merge || draft->body.size == 0)
 		return BM_OK;
 	enum bm_code code = read_top(writer, &entity);
 	if (code != BM_OK)

@@ -224,10 +224,8 @@ static const char *check_body_value(const struct bm_message *message, const stru
 	const struct bm_column *column = &message->list_columns[piece->column];
 	struct bm_span value = bm_piece_value(message, piece, values);
 
-	if (value.data == NULL && value.size == 0 && !piece->has_default)
-		return column->absent;
-	if (value.size == 0)
-		return NULL;
+	if (value.size == 0 || value.data == NULL)
+		return value.data == NULL && !piece->has_default ? column->absent : NULL;
 	if (memchr(value.data, 0, value.size) != NULL)
 		return column->nul;
 	if (bm_is_ascii(value))

@@ -92,9 +92,9 @@ static enum bm_code append_to(struct bm_buf *out, struct bm_buf *scratch, const 
 
 static unsigned char *put_hex(unsigned char *at, uint64_t number, int digits)
 {
-	for (int i = digits - 1; i >= 0; i--)
-		*at++ = (unsigned char)"0123456789abcdef"[(number >> (4 * i)) & 15];
-	return at;
+	for (int i = digits; i > 0; number >>= 4)
+		at[--i] = (unsigned char)"0123456789abcdef"[number & 15];
+	return at + digits;
 }
 
 static unsigned char *put_text(unsigned char *at, const char *text, size_t size)
