@@ -52,6 +52,20 @@ static size_t escape_one(char form[8], const unsigned char *data, size_t size, s
 	return length;
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Octets at the front that stand for themselves. */
+static size_t plain_run(const unsigned char *in, size_t size)
+{
+	size_t run = 0;
+	while (run < size && in[run] >= 0x20 && in[run] < 0x7f && in[run] != '\\')
+		run++;
+	return run;
+}
+
 void bm_escape(char *out, size_t out_size, const void *data, size_t size)
 {
 	const unsigned char *in = data;
@@ -61,6 +75,12 @@ void bm_escape(char *out, size_t out_size, const void *data, size_t size)
 	if (out_size == 0)
 		return;
 	while (pos < size) {
+		size_t run = plain_run(in + pos, smaller(size - pos, out_size - 1 - filled));
+		memcpy(out + filled, in + pos, run);
+		filled += run;
+		pos += run;
+		if (pos == size)
+			break;
 		char form[8];
 		size_t used = 1;
 		size_t length = escape_one(form, in + pos, size - pos, &used);

@@ -7,6 +7,8 @@ bool bm_span_equal_nocase(struct bm_span a, struct bm_span b)
 {
 	if (a.size != b.size)
 		return false;
+	if (a.size == 0 || memcmp(a.data, b.data, a.size) == 0)
+		return true;
 	for (size_t i = 0; i < a.size; i++) {
 		if (bm_lower(a.data[i]) != bm_lower(b.data[i]))
 			return false;

@@ -181,8 +181,32 @@ static int make_servers(struct setup *setup, const struct send_options *options)
 	return status;
 }
 
+static enum bm_list_format list_format(const struct setup *setup)
+{
+	static const char *const names[] = {"auto", "plain", "csv", "tsv", "jsonl"};
+	const char *text = text_of(setup, "list_format");
+
+	for (int i = BM_LIST_BY_NAME; text != NULL && i <= BM_LIST_JSON_LINES; i++) {
+		if (strcmp(text, names[i]) == 0)
+			return (enum bm_list_format)i;
+	}
+	return BM_LIST_BY_NAME;
+}
+
+/* The line of a plain list serves as a column. */
+static void name_only_column(struct setup *setup)
+{
+	static const char *const plain[] = {"email"};
+
+	if (setup->columns != NULL)
+		return;
+	setup->columns = plain;
+	setup->column_count = 1;
+}
+
 static int open_list(struct setup *setup, const struct send_options *options)
 {
+	struct bm_recipients_options list = BM_RECIPIENTS_OPTIONS_INIT;
 	struct bm_error err = BM_ERROR_INIT;
 	const char *path = options->list != NULL ? options->list : text_of(setup, "LIST");
 
@@ -190,8 +214,14 @@ static int open_list(struct setup *setup, const struct send_options *options)
 		cli_complain("no list: give one by --list FILE (- is standard input) or LIST in a conf file");
 		return EX_USAGE;
 	}
-	if (bm_recipients_open(&setup->list, path, &err) == BM_OK)
+	list.format = list_format(setup);
+	enum bm_code code = bm_recipients_open_as(&setup->list, path, &list, &err);
+	if (code == BM_OK)
+		code = bm_recipients_columns(setup->list, &setup->columns, &setup->column_count, &err);
+	if (code == BM_OK) {
+		name_only_column(setup);
 		return 0;
+	}
 	cli_complain_error(&err);
 	/* sysexits.h: missing or not readable */
 	return err.code == BM_E_IO ? EX_NOINPUT : cli_status(err.code);
@@ -295,6 +325,9 @@ static void fill_message(const struct setup *setup, struct bm_message_options *m
 	message->trust_wrapping = is_trusted(setup, "wrapping");
 	message->trust_email = is_trusted(setup, "email");
 	message->trust_precedence = is_trusted(setup, "precedence");
+	message->merge = flag_of(setup, "merge", true);
+	message->columns = setup->columns;
+	message->column_count = setup->column_count;
 	message->date = (uint64_t)now;
 	localtime_r(&now, &local);
 	message->utc_offset = (int)(local.tm_gmtoff / 60);
@@ -366,9 +399,9 @@ int setup_init(struct setup *setup, const struct send_options *options)
 	}
 	int status = files_check(setup->conf, options);
 	if (status == 0)
-		status = make_message(setup, options);
-	if (status == 0)
 		status = open_list(setup, options);
+	if (status == 0)
+		status = make_message(setup, options);
 	if (status == 0)
 		status = check_class(setup, options);
 	if (status == 0)

@@ -10,6 +10,8 @@ struct setup {
 	struct bm_conf *conf;
 	struct bm_servers *servers;
 	struct bm_recipients *list;
+	const char *const *columns; /* the list's */
+	size_t column_count;
 	struct bm_message *message;
 	struct bm_log *good;
 	struct bm_log *bad;

@@ -10,13 +10,12 @@ static bool may_read(const struct bm_run *run)
 
 static struct bm_item *read_list(struct bm_run *run)
 {
-	struct bm_error err = BM_ERROR_INIT;
 	struct bm_item *item = NULL;
 
 	if (!may_read(run))
 		return NULL;
-	if (bm_run_classify(run, &item, &err) != BM_OK)
-		bm_run_fail(run, &err);
+	if (bm_run_classify(run, &item, &run->scratch) != BM_OK)
+		bm_run_fail(run, &run->scratch);
 	return item;
 }
 

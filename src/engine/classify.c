@@ -10,7 +10,6 @@ static void report(struct bm_run *run, const struct bm_record *record, struct bm
 	enum bm_outcome_kind kind, const char *reason)
 {
 	const struct bm_port *port = run->port;
-	struct bm_error err = BM_ERROR_INIT;
 	struct bm_outcome outcome = {
 		.kind = kind,
 		.seq = record->seq,
@@ -25,8 +24,8 @@ static void report(struct bm_run *run, const struct bm_record *record, struct bm
 	};
 	run->done++;
 	run->outcomes[kind]++;
-	if (bm_journal_settle(run->journal, record->seq, kind, &err) != BM_OK)
-		bm_run_fail(run, &err);
+	if (bm_journal_settle(run->journal, record->seq, kind, &run->scratch) != BM_OK)
+		bm_run_fail(run, &run->scratch);
 	port->outcome(port->user, &outcome);
 }
 
@@ -140,12 +139,12 @@ static enum bm_code take(struct bm_run *run, const struct bm_record *record, str
 
 	*out = NULL;
 	if (!parse(run, record, &address, &reason)) {
-		const char *id = bm_address_is_missing(reason) ? "MB006" : "MB007";
+		const char *id = record->fault != NULL ? "MB706" : bm_address_is_missing(reason) ? "MB006" : "MB007";
 		reject(run, record, bm_span_make(record->text, record->size), BM_OUTCOME_INVALID, id, reason);
 		return BM_OK;
 	}
 	if (!take_values(run, record, &reason)) {
-		reject(run, record, bm_address_mailbox(&address), BM_OUTCOME_INVALID, "", reason);
+		reject(run, record, bm_address_mailbox(&address), BM_OUTCOME_INVALID, "MB026", reason);
 		return BM_OK;
 	}
 	enum bm_code code = admit(run, record, &address, &admitted);

@@ -5,7 +5,10 @@
 
 #include <stdlib.h>
 
-#define CAPACITY_FIRST 1024
+#define SHARD_BITS 12
+#define SHARDS ((size_t)1 << SHARD_BITS)
+#define CAPACITY_FIRST 4
+#define BLOCK_OVERHEAD 16 /* what malloc keeps with each block */
 
 void bm_keyset_init(struct bm_keyset *set, const uint64_t key[2])
 {
@@ -14,9 +17,10 @@ void bm_keyset_init(struct bm_keyset *set, const uint64_t key[2])
 
 void bm_keyset_deinit(struct bm_keyset *set)
 {
-	free(set->entries);
-	set->entries = NULL;
-	set->capacity = 0;
+	for (size_t i = 0; set->shards != NULL && i < SHARDS; i++)
+		free(set->shards[i].entries);
+	free(set->shards);
+	set->shards = NULL;
 	set->count = 0;
 }
 
@@ -28,47 +32,65 @@ static struct bm_keyset_entry keyed(const uint64_t key[2], const void *data, siz
 	return (struct bm_keyset_entry){.low = hash[0], .high = hash[1]};
 }
 
+static struct bm_keyset_shard *shard_of(const struct bm_keyset *set, struct bm_keyset_entry entry)
+{
+	return &set->shards[entry.high >> (64 - SHARD_BITS)];
+}
+
 static bool is_free(struct bm_keyset_entry entry)
 {
 	return entry.low == 0 && entry.high == 0;
 }
 
-/* The entry's own place, or the free one where it belongs. */
-static size_t place(const struct bm_keyset_entry *entries, size_t capacity, struct bm_keyset_entry entry)
+/* The entry's own place, or the free one where it belongs. The hash is scaled to the capacity, which is no power of 2.
+ */
+static size_t place(const struct bm_keyset_entry *entries, uint32_t capacity, struct bm_keyset_entry entry)
 {
-	size_t index = (size_t)entry.low & (capacity - 1);
+	size_t index = (size_t)(((entry.low >> 32) * capacity) >> 32);
 	while (!is_free(entries[index]) && (entries[index].low != entry.low || entries[index].high != entry.high))
-		index = (index + 1) & (capacity - 1);
+		index = index + 1 == capacity ? 0 : index + 1;
 	return index;
 }
 
-static enum bm_code grow(struct bm_keyset *set)
+/* By a quarter. */
+static enum bm_code grow(struct bm_keyset_shard *shard)
 {
-	size_t capacity = set->capacity == 0 ? CAPACITY_FIRST : set->capacity * 2;
+	uint32_t capacity = shard->capacity == 0 ? CAPACITY_FIRST : shard->capacity + (shard->capacity + 3) / 4;
 	struct bm_keyset_entry *entries = calloc(capacity, sizeof *entries);
 
 	if (entries == NULL)
 		return BM_E_NOMEM;
-	for (size_t i = 0; i < set->capacity; i++) {
-		if (!is_free(set->entries[i]))
-			entries[place(entries, capacity, set->entries[i])] = set->entries[i];
+	for (uint32_t i = 0; i < shard->capacity; i++) {
+		if (!is_free(shard->entries[i]))
+			entries[place(entries, capacity, shard->entries[i])] = shard->entries[i];
 	}
-	free(set->entries);
-	set->entries = entries;
-	set->capacity = capacity;
+	free(shard->entries);
+	shard->entries = entries;
+	shard->capacity = capacity;
 	return BM_OK;
+}
+
+/* At most 85 in a hundred. */
+static bool is_full(const struct bm_keyset_shard *shard)
+{
+	return (uint64_t)(shard->count + 1) * 20 > (uint64_t)shard->capacity * 17;
 }
 
 enum bm_code bm_keyset_add(struct bm_keyset *set, const void *data, size_t size, bool *added)
 {
-	/* At most four fifths full. */
-	if (set->count >= set->capacity / 5 * 4 && grow(set) != BM_OK)
+	if (set->shards == NULL)
+		set->shards = calloc(SHARDS, sizeof *set->shards);
+	if (set->shards == NULL)
 		return BM_E_NOMEM;
 	struct bm_keyset_entry entry = keyed(set->key, data, size);
-	size_t index = place(set->entries, set->capacity, entry);
-	*added = is_free(set->entries[index]);
+	struct bm_keyset_shard *shard = shard_of(set, entry);
+	if (is_full(shard) && grow(shard) != BM_OK)
+		return BM_E_NOMEM;
+	size_t index = place(shard->entries, shard->capacity, entry);
+	*added = is_free(shard->entries[index]);
 	if (*added) {
-		set->entries[index] = entry;
+		shard->entries[index] = entry;
+		shard->count++;
 		set->count++;
 	}
 	return BM_OK;
@@ -76,8 +98,23 @@ enum bm_code bm_keyset_add(struct bm_keyset *set, const void *data, size_t size,
 
 bool bm_keyset_has(const struct bm_keyset *set, const void *data, size_t size)
 {
-	if (set->capacity == 0)
+	if (set->count == 0)
 		return false;
 	struct bm_keyset_entry entry = keyed(set->key, data, size);
-	return !is_free(set->entries[place(set->entries, set->capacity, entry)]);
+	const struct bm_keyset_shard *shard = shard_of(set, entry);
+	return shard->count > 0 && !is_free(shard->entries[place(shard->entries, shard->capacity, entry)]);
+}
+
+size_t bm_keyset_bytes(const struct bm_keyset *set)
+{
+	size_t bytes = 0;
+
+	if (set->shards == NULL)
+		return 0;
+	for (size_t i = 0; i < SHARDS; i++) {
+		const struct bm_keyset_shard *shard = &set->shards[i];
+		bytes += sizeof *shard + shard->capacity * sizeof *shard->entries;
+		bytes += shard->capacity > 0 ? BLOCK_OVERHEAD : 0;
+	}
+	return bytes;
 }

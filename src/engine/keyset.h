@@ -18,9 +18,15 @@ struct bm_keyset_entry {
 	uint64_t high;
 };
 
-struct bm_keyset {
+/* One of many small tables, by the first bits of the hash, so that growing never holds two copies of much. */
+struct bm_keyset_shard {
 	struct bm_keyset_entry *entries; /* both words 0: free */
-	size_t capacity;                 /* a power of 2, or 0 */
+	uint32_t capacity;
+	uint32_t count;
+};
+
+struct bm_keyset {
+	struct bm_keyset_shard *shards; /* NULL: empty */
 	size_t count;
 	uint64_t key[2];
 };
@@ -30,6 +36,8 @@ void bm_keyset_deinit(struct bm_keyset *set);
 
 /* *added is false when it was there already. */
 enum bm_code bm_keyset_add(struct bm_keyset *set, const void *data, size_t size, bool *added) BM_MUST_CHECK;
+/* Octets that the set holds: at most 24 a key, and half a MiB. */
+size_t bm_keyset_bytes(const struct bm_keyset *set);
 bool bm_keyset_has(const struct bm_keyset *set, const void *data, size_t size);
 
 #endif

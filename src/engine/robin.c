@@ -54,7 +54,7 @@ static bool next_turn(struct bm_run *run)
 	for (size_t i = 0; i < run->server_count; i++) {
 		size_t server = (first + i) % run->server_count;
 		const struct bm_run_server *at = &run->servers[server];
-		if (!bm_run_is_awake(run, server) || is_spent(run, server))
+		if (!bm_run_is_awake(run, server) || is_spent(run, server) || !bm_run_has_work(run, server, 1))
 			continue;
 		/* It lags by a turn. */
 		if (at->queue.envelopes > 0)
@@ -132,6 +132,8 @@ static bool reconnect(struct bm_run *run)
 
 	if (at->open > 0)
 		return false;
+	if (!bm_run_has_work(run, server, 1))
+		return leave_to_others(run);
 	if (at->opening == 0 && bm_run_may_open(run, server))
 		(void)bm_run_open(run, server);
 	if (run->current == server && !is_waited_for(run, server))

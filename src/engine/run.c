@@ -313,6 +313,9 @@ enum bm_code bm_run_advance(struct bm_run *run, uint64_t *next_ms, bool *finishe
 		else
 			bm_run_pull(run);
 	}
+	/* The end of the list is found even by servers that may not go on yet. */
+	if (!run->stopping && run->in_flight == 0)
+		(void)bm_run_has_present(run);
 	if (run->failure.code != BM_OK) {
 		*err = run->failure;
 		return run->failure.code;

@@ -33,6 +33,9 @@
 /* Recipients that may wait in the queue of one server, assigned by the robin and not yet handed over. */
 #define BM_RUN_QUEUE_MAX 1000
 
+/* Recipients in flight over one connection, where more than two envelopes hold them. */
+#define BM_RUN_FLIGHT_MAX 2000
+
 /* A connection without work is closed after so long. */
 #define BM_RUN_IDLE_MS 10000
 
@@ -179,6 +182,7 @@ struct bm_run {
 	bool list_complete;
 	bool stopping;
 	struct bm_error failure; /* what ends the campaign */
+	struct bm_error scratch; /* of calls whose failure is passed on by bm_run_fail */
 	struct bm_error last;    /* what last went wrong with a server */
 	uint64_t records;
 	uint64_t done;

@@ -18,7 +18,6 @@ void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kin
 	const struct bm_answer *answer = &item->answer;
 	struct bm_span record = bm_item_record(item);
 	struct bm_span mailbox = bm_item_mailbox(item);
-	struct bm_error err = BM_ERROR_INIT;
 	struct bm_outcome outcome = {
 		.kind = kind,
 		.seq = item->seq,
@@ -36,8 +35,8 @@ void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kin
 	item->fate = BM_FATE_SETTLED;
 	run->done++;
 	run->outcomes[kind]++;
-	if (bm_journal_settle(run->journal, item->seq, kind, &err) != BM_OK)
-		bm_run_fail(run, &err);
+	if (bm_journal_settle(run->journal, item->seq, kind, &run->scratch) != BM_OK)
+		bm_run_fail(run, &run->scratch);
 	port->outcome(port->user, &outcome);
 }
 
@@ -155,14 +154,12 @@ static bool blame(struct bm_run *run, struct bm_item *item)
 
 static void move_on(struct bm_run *run, size_t server, struct bm_item *item, struct bm_item_list *back)
 {
-	struct bm_error err = BM_ERROR_INIT;
-
 	if (item->fate == BM_FATE_SETTLED) {
 		bm_item_free(&run->items, item);
 		return;
 	}
-	if (bm_journal_retract(run->journal, item->seq, &err) != BM_OK)
-		bm_run_fail(run, &err);
+	if (bm_journal_retract(run->journal, item->seq, &run->scratch) != BM_OK)
+		bm_run_fail(run, &run->scratch);
 	if (item->fate == BM_FATE_WAITS) {
 		bm_item_heap_add(&run->servers[server].waiting, item);
 		run->waiting++;

@@ -21,6 +21,8 @@ bool bm_slot_takes(const struct bm_run *run, size_t index)
 	size_t held = slot->flight.envelopes;
 	if (held > 0 && held >= bm_window_size(&slot->window))
 		return false;
+	if (held > 1 && slot->flight.recipients >= BM_RUN_FLIGHT_MAX)
+		return false;
 	bool counts = held > 0 && bm_run_server_options(run, slot->server)->max_errors_per_connection != 0;
 	if (counts && held >= bm_odds_in_flight(&server->odds, errors_left(run, slot)))
 		return false;
@@ -149,12 +151,12 @@ static void submit(struct bm_run *run, size_t index, struct bm_run_envelope *env
 {
 	const struct bm_port *port = run->port;
 	struct bm_run_slot *slot = &run->slots[index];
-	struct bm_error err = BM_ERROR_INIT;
+	struct bm_error *err = &run->scratch;
 
-	enum bm_code code = render(run, envelope, &err);
+	enum bm_code code = render(run, envelope, err);
 	if (code != BM_OK) {
-		bm_error_set(&err, BM_E_NOMEM, "", "no memory for a copy of the message");
-		hand_back(run, index, envelope, &err);
+		bm_error_set(err, BM_E_NOMEM, "", "no memory for a copy of the message");
+		hand_back(run, index, envelope, err);
 		return;
 	}
 	struct bm_smtp_transaction transaction = transaction_of(run, slot, envelope);
@@ -163,20 +165,20 @@ static void submit(struct bm_run *run, size_t index, struct bm_run_envelope *env
 		needs_eight_bit(run, envelope, slot->server);
 		return;
 	}
-	if (bm_journal_intend(run->journal, envelope->seqs, envelope->count, &err) != BM_OK) {
-		bm_run_fail(run, &err);
+	if (bm_journal_intend(run->journal, envelope->seqs, envelope->count, err) != BM_OK) {
+		bm_run_fail(run, err);
 		bm_run_unpack(run, slot->server, envelope);
 		return;
 	}
 	bm_rate_take(&run->servers[slot->server].rate, envelope->count);
-	code = port->submit(port->user, index, &transaction, &err);
+	code = port->submit(port->user, index, &transaction, err);
 	if (code == BM_OK) {
 		take_in(run, slot, envelope);
 		return;
 	}
-	err.code = code;
+	err->code = code;
 	retract(run, envelope);
-	hand_back(run, index, envelope, &err);
+	hand_back(run, index, envelope, err);
 }
 
 /* The connection has handed over so much that the envelope is for the next one. */

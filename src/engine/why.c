@@ -33,15 +33,16 @@ static bool lacks_work(const struct bm_run *run, size_t server)
 	return !list && run->ready.count == 0 && run->servers[server].queue.envelopes == 0;
 }
 
-static enum bm_why find_reason(struct bm_run *run, size_t server)
+/* As it was when the wait began. */
+static enum bm_why find_reason(const struct bm_run *run, size_t server, uint64_t from_ms)
 {
-	struct bm_run_server *at = &run->servers[server];
-	bool backs_off = at->not_before_ms > bm_run_now(run) && at->open == 0;
+	const struct bm_run_server *at = &run->servers[server];
+	bool backs_off = at->not_before_ms > from_ms && at->open == 0;
 
-	if (at->rests_until_ms > bm_run_now(run) || backs_off || !bm_run_is_usable(run, server))
+	if (at->rests_until_ms > from_ms || backs_off || !bm_run_is_usable(run, server))
 		return BM_WHY_REST;
 	bool lacks = lacks_work(run, server);
-	if (!lacks && bm_rate_tokens(&at->rate, bm_run_now(run) * 1000) == 0)
+	if (!lacks && at->rate.level < at->rate.period_us)
 		return BM_WHY_RATE;
 	if (at->in_flight > 0 || at->opening > 0)
 		return BM_WHY_REPLY;
@@ -82,7 +83,7 @@ void bm_run_waited(struct bm_run *run, uint64_t from_us, uint64_t until_us)
 		return;
 	}
 	for (size_t i = 0; i < run->server_count; i++) {
-		enum bm_why why = find_reason(run, i);
+		enum bm_why why = find_reason(run, i, from_us / 1000);
 		uint64_t wire_us = why == BM_WHY_REPLY ? share_of_wire(run, i, from_us, until_us) : 0;
 		uint64_t rest_us = until_us - from_us - wire_us;
 		run->servers[i].times[BM_WHY_ROUND_TRIP] += wire_us;

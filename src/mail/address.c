@@ -325,9 +325,31 @@ static enum bm_code refuse(struct bm_address *out, const char **reason, const ch
 	return BM_E_ADDRESS;
 }
 
+/* The common form, atoms@host.name, needs no grammar. False says nothing about the address. */
+static bool parse_plain(struct bm_address *out, struct bm_span text)
+{
+	const unsigned char *at = text.size == 0 ? NULL : memchr(text.data, '@', text.size);
+
+	if (at == NULL)
+		return false;
+	struct bm_span local = bm_span_make(text.data, (size_t)(at - text.data));
+	struct bm_span domain = bm_span_make(at + 1, text.size - local.size - 1);
+	if (local.size > LOCAL_MAX || !bm_is_dot_atom(local) || bm_domain_check_host(domain) != NULL)
+		return false;
+	memcpy(out->mailbox, text.data, text.size);
+	out->mailbox[text.size] = '\0';
+	out->size = text.size;
+	out->domain = local.size + 1;
+	out->original = text;
+	out->display = bm_span_make(NULL, 0);
+	return true;
+}
+
 enum bm_code bm_address_parse(struct bm_address *out, struct bm_span text, const char **reason)
 {
 	text = trim_blanks(text);
+	if (parse_plain(out, text))
+		return BM_OK;
 	*out = (struct bm_address){.original = text};
 	const char *why = check_octets(text);
 	if (why != NULL)
@@ -522,6 +544,11 @@ static enum bm_code append_plain(struct bm_buf *out, struct bm_span display)
 			out->size += size;
 	}
 	return code;
+}
+
+enum bm_code bm_address_append_name(struct bm_buf *out, const struct bm_address *address)
+{
+	return append_plain(out, address->display);
 }
 
 static enum bm_code append_encoded(struct bm_buf *out, struct bm_span display, size_t *column)

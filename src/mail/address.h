@@ -61,6 +61,9 @@ enum bm_code bm_address_append_field(struct bm_buf *out, const struct bm_address
 /* A group with its name encoded; BM_E_ADDRESS when it is none, or when its members are not ASCII. */
 enum bm_code bm_address_append_group(struct bm_buf *out, struct bm_span text, size_t column) BM_MUST_CHECK;
 
+/* The display name without quotes and comments, as people read it; nothing when there is none. */
+enum bm_code bm_address_append_name(struct bm_buf *out, const struct bm_address *address) BM_MUST_CHECK;
+
 /* The first of a list of mailboxes: what stands before the first comma outside of strings and comments. */
 struct bm_span bm_address_first(struct bm_span list);
 

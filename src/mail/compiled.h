@@ -12,15 +12,70 @@
 #include "mail/address.h"
 #include "mail/domain.h"
 
-enum bm_place_kind {
-	BM_PLACE_TO, /* the header To: the recipient */
-	BM_PLACE_ID, /* the header Message-ID */
+#define BM_NO_COLUMN SIZE_MAX
+
+/* A text, or a slot. */
+struct bm_piece {
+	struct bm_span text; /* as it is written; of a slot its default, UTF-8 */
+	size_t column;       /* of the list; BM_NO_COLUMN: a text */
+	bool has_default;
+	bool as_is; /* {{{name}}}: HTML is not escaped */
 };
+
+struct bm_pieces {
+	const struct bm_piece *at;
+	size_t count;
+};
+
+/* A column of the list. The reasons are those for which a value cannot be sent; NULL while it is not used. */
+struct bm_column {
+	size_t value; /* its index in a copy's values */
+	bool used;
+	const char *absent;
+	const char *control;
+	const char *not_utf8;
+	const char *nul;
+	const char *no_mailbox;
+	const char *too_long;
+};
+
+/* What one part of a header that holds addresses or URIs is. */
+enum bm_part_kind {
+	BM_PART_LITERAL,
+	BM_PART_PHRASE,  /* pieces are a display name, UTF-8 */
+	BM_PART_MAILBOX, /* pieces make what stands between angle brackets */
+	BM_PART_BARE,    /* pieces make one mailbox, with a display name or without */
+	BM_PART_URI,     /* pieces make what stands between angle brackets; values are percent-encoded */
+};
+
+struct bm_part {
+	enum bm_part_kind kind;
+	struct bm_pieces pieces;
+	struct bm_span tail; /* "", or the separator behind it */
+};
+
+enum bm_place_kind {
+	BM_PLACE_TO,     /* the header To: the recipient */
+	BM_PLACE_ID,     /* the header Message-ID */
+	BM_PLACE_TEXT,   /* a header whose value is text: name, pieces */
+	BM_PLACE_LIST,   /* a header of addresses or URIs: name, parts */
+	BM_PLACE_QUOTED, /* a line of a body in quoted-printable: pieces, their texts encoded without line breaks */
+	BM_PLACE_RAW,    /* a line of a body as it is: pieces */
+};
+
+struct bm_charset;
 
 struct bm_place {
 	enum bm_place_kind kind;
 	size_t at;      /* in wire, at the beginning of a line; never before the place before it */
 	size_t bare_at; /* in bare */
+	struct bm_span name;
+	struct bm_pieces pieces;
+	const struct bm_part *parts;
+	size_t part_count;
+	size_t limit;                     /* a line of a header is not longer if that can be helped */
+	const struct bm_charset *charset; /* of a body; NULL: UTF-8 */
+	bool html;
 };
 
 struct bm_message {
@@ -30,7 +85,8 @@ struct bm_message {
 	struct bm_place *places;
 	size_t place_count;
 	size_t place_capacity;
-	size_t *columns; /* of the list, that slots use, ascending */
+	struct bm_column *list_columns; /* all of the list's */
+	size_t *columns;                /* of the list, that slots use, ascending */
 	size_t column_count;
 	bool own_to;
 	bool own_id;
@@ -40,7 +96,18 @@ struct bm_message {
 	char id_host[BM_DOMAIN_MAX + 1];
 	size_t id_host_size;
 	uint64_t id_seed[2];
-	struct bm_arena arena; /* what places point to */
+	struct bm_arena arena;       /* what places point to */
+	struct bm_charset *charsets; /* in the arena */
 };
+
+/* What a piece stands for in a copy; data NULL: it is absent and has no default. */
+static inline struct bm_span bm_piece_value(
+	const struct bm_message *message, const struct bm_piece *piece, const struct bm_span *values)
+{
+	if (piece->column == BM_NO_COLUMN)
+		return piece->text;
+	struct bm_span value = values[message->list_columns[piece->column].value];
+	return value.size == 0 && piece->has_default ? piece->text : value;
+}
 
 #endif

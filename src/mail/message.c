@@ -7,23 +7,13 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
-#include "mail/compiled.h"
 #include "mail/date.h"
-#include "mail/draft.h"
 #include "mail/encode.h"
 #include "mail/fold.h"
+#include "mail/place.h"
+#include "mail/writer.h"
 
 #include <stdlib.h>
-
-#define WIRE_MAX (SIZE_MAX / 4)
-
-struct writer {
-	struct bm_message *message;
-	const struct bm_draft *draft;
-	size_t limit; /* of a header line; 0: not folded */
-	struct bm_buf field;
-	struct bm_error *err;
-};
 
 static struct bm_span attribute(const struct bm_draft *draft, enum bm_attribute which)
 {
@@ -102,9 +92,12 @@ static enum bm_code check_addresses(const struct bm_draft *draft, struct bm_erro
 
 	if (draft->options->trust_email)
 		return BM_OK;
-	bm_buf_init(&storage, WIRE_MAX);
-	for (int i = 0; code == BM_OK && i <= BM_ATTRIBUTE_REPLY_TO; i++)
-		code = check_address(draft, (enum bm_attribute)i, &storage, err);
+	bm_buf_init(&storage, BM_WIRE_MAX);
+	for (int i = 0; code == BM_OK && i <= BM_ATTRIBUTE_REPLY_TO; i++) {
+		/* With slots it is checked where it is taken apart. */
+		if (!bm_merge_wants(draft, draft->attributes[i]))
+			code = check_address(draft, (enum bm_attribute)i, &storage, err);
+	}
 	bm_buf_deinit(&storage);
 	return code;
 }
@@ -218,7 +211,13 @@ static enum bm_code find_sender(struct bm_message *message, const struct bm_draf
 
 	if (is_null_path(attribute(draft, BM_ATTRIBUTE_SENDER)))
 		return BM_OK;
-	bm_buf_init(&storage, WIRE_MAX);
+	if (bm_merge_wants(draft, value)) {
+		value = bm_merge_fixed_mailbox(value);
+		if (value.size == 0)
+			return bm_error_set(
+				err, BM_E_MESSAGE, "MB019", "the envelope sender cannot come from a slot: set Sender to one address");
+	}
+	bm_buf_init(&storage, BM_WIRE_MAX);
 	value = is_file(draft) ? bm_address_first(value) : value;
 	enum bm_code code = parse_value(&address, &storage, value, draft->options->trust_email, &reason);
 	bm_buf_deinit(&storage);
@@ -253,7 +252,11 @@ static enum bm_code find_id_host(struct bm_message *message, const struct bm_dra
 	}
 	if (from.size == 0)
 		from = attribute(draft, BM_ATTRIBUTE_FROM);
-	bm_buf_init(&storage, WIRE_MAX);
+	if (bm_merge_wants(draft, from))
+		from = bm_merge_fixed_mailbox(from);
+	if (from.size == 0)
+		from = bm_span_of(message->sender);
+	bm_buf_init(&storage, BM_WIRE_MAX);
 	set_id_host(message, bm_span_of("localhost"));
 	enum bm_code code = parse_value(&address, &storage, bm_address_first(from), true, NULL);
 	if (code == BM_OK && bm_domain_is_id_right(bm_address_domain(&address)))
@@ -262,7 +265,7 @@ static enum bm_code find_id_host(struct bm_message *message, const struct bm_dra
 	return code == BM_OK || code == BM_E_ADDRESS ? BM_OK : bm_error_nomem(err);
 }
 
-static enum bm_code no_room(struct writer *writer, enum bm_code code)
+enum bm_code bm_writer_no_room(struct bm_writer *writer, enum bm_code code)
 {
 	if (code == BM_E_NOMEM)
 		return bm_error_nomem(writer->err);
@@ -270,7 +273,7 @@ static enum bm_code no_room(struct writer *writer, enum bm_code code)
 }
 
 /* A header name may begin with a dot. */
-static enum bm_code stuff_field(struct writer *writer, struct bm_span field)
+static enum bm_code stuff_field(struct bm_writer *writer, struct bm_span field)
 {
 	if (field.size == 0 || field.data[0] != '.')
 		return BM_OK;
@@ -278,17 +281,17 @@ static enum bm_code stuff_field(struct writer *writer, struct bm_span field)
 	return bm_buf_append_char(&writer->message->wire, '.');
 }
 
-static enum bm_code put_line(struct writer *writer, size_t limit)
+static enum bm_code put_line(struct bm_writer *writer, size_t limit)
 {
 	struct bm_span field = bm_buf_view(&writer->field);
 
 	enum bm_code code = stuff_field(writer, field);
 	if (code == BM_OK)
 		code = bm_field_append(&writer->message->wire, field, limit);
-	return code == BM_OK ? BM_OK : no_room(writer, code);
+	return code == BM_OK ? BM_OK : bm_writer_no_room(writer, code);
 }
 
-static enum bm_code start_field(struct writer *writer, struct bm_span name)
+static enum bm_code start_field(struct bm_writer *writer, struct bm_span name)
 {
 	bm_buf_clear(&writer->field);
 	enum bm_code code = bm_buf_append_span(&writer->field, name);
@@ -297,25 +300,25 @@ static enum bm_code start_field(struct writer *writer, struct bm_span name)
 	return code;
 }
 
-static enum bm_code put_plain(struct writer *writer, struct bm_span name, struct bm_span value)
+static enum bm_code put_plain(struct bm_writer *writer, struct bm_span name, struct bm_span value)
 {
 	enum bm_code code = start_field(writer, name);
 	if (code == BM_OK)
 		code = bm_buf_append_span(&writer->field, value);
-	return code == BM_OK ? put_line(writer, writer->limit) : no_room(writer, code);
+	return code == BM_OK ? put_line(writer, writer->limit) : bm_writer_no_room(writer, code);
 }
 
 /* What is encoded is folded already, at 76: the original's folding would break it up. */
-static size_t encoded_limit(const struct writer *writer)
+static size_t encoded_limit(const struct bm_writer *writer)
 {
 	return writer->limit == 0 ? 0 : BM_LINE_MAX;
 }
 
-static enum bm_code put_encoded_text(struct writer *writer, struct bm_span name, struct bm_span value)
+static enum bm_code put_encoded_text(struct bm_writer *writer, struct bm_span name, struct bm_span value)
 {
 	struct bm_buf plain;
 
-	bm_buf_init(&plain, WIRE_MAX);
+	bm_buf_init(&plain, BM_WIRE_MAX);
 	enum bm_code code = bm_unfold(&plain, value);
 	if (code == BM_OK)
 		code = start_field(writer, name);
@@ -323,20 +326,22 @@ static enum bm_code put_encoded_text(struct writer *writer, struct bm_span name,
 	if (code == BM_OK)
 		code = bm_encode_words(&writer->field, bm_span_trim(bm_buf_view(&plain)), &column);
 	bm_buf_deinit(&plain);
-	return code == BM_OK ? put_line(writer, encoded_limit(writer)) : no_room(writer, code);
+	return code == BM_OK ? put_line(writer, encoded_limit(writer)) : bm_writer_no_room(writer, code);
 }
 
-static enum bm_code put_text(struct writer *writer, struct bm_span name, struct bm_span value)
+static enum bm_code put_text(struct bm_writer *writer, struct bm_span name, struct bm_span value)
 {
+	if (bm_merge_wants(writer->draft, value))
+		return bm_merge_header(writer, name, value, false);
 	return bm_is_ascii(value) ? put_plain(writer, name, value) : put_encoded_text(writer, name, value);
 }
 
-static enum bm_code put_encoded_address(struct writer *writer, struct bm_span name, struct bm_span value)
+static enum bm_code put_encoded_address(struct bm_writer *writer, struct bm_span name, struct bm_span value)
 {
 	struct bm_address address;
 	struct bm_buf storage;
 
-	bm_buf_init(&storage, WIRE_MAX);
+	bm_buf_init(&storage, BM_WIRE_MAX);
 	enum bm_code code = start_field(writer, name);
 	size_t column = writer->field.size;
 	if (code == BM_OK)
@@ -349,17 +354,19 @@ static enum bm_code put_encoded_address(struct writer *writer, struct bm_span na
 	if (code == BM_E_ADDRESS)
 		return bm_error_set(writer->err, BM_E_MESSAGE, "MB022", "header %.*s is not ASCII and cannot be encoded",
 			(int)name.size, (const char *)name.data);
-	return code == BM_OK ? put_line(writer, encoded_limit(writer)) : no_room(writer, code);
+	return code == BM_OK ? put_line(writer, encoded_limit(writer)) : bm_writer_no_room(writer, code);
 }
 
-static enum bm_code put_address(struct writer *writer, const char *name, struct bm_span value)
+static enum bm_code put_address(struct bm_writer *writer, const char *name, struct bm_span value)
 {
+	if (bm_merge_wants(writer->draft, value))
+		return bm_merge_header(writer, bm_span_of(name), value, true);
 	if (bm_is_ascii(value))
 		return put_plain(writer, bm_span_of(name), value);
 	return put_encoded_address(writer, bm_span_of(name), value);
 }
 
-static enum bm_code put_date(struct writer *writer)
+static enum bm_code put_date(struct bm_writer *writer)
 {
 	char date[BM_DATE_SIZE];
 
@@ -370,15 +377,14 @@ static enum bm_code put_date(struct writer *writer)
 	return put_plain(writer, bm_span_of("Date"), bm_span_of(date));
 }
 
-static enum bm_code put_subject(struct writer *writer)
+static enum bm_code put_subject(struct bm_writer *writer)
 {
 	struct bm_span subject = attribute(writer->draft, BM_ATTRIBUTE_SUBJECT);
 
 	return bm_is_blank(subject) ? BM_OK : put_text(writer, bm_span_of("Subject"), subject);
 }
 
-/* A line of each copy's own comes here. */
-static enum bm_code put_place(struct writer *writer, struct bm_place place)
+enum bm_code bm_writer_put_place(struct bm_writer *writer, const struct bm_place *place)
 {
 	struct bm_message *message = writer->message;
 
@@ -390,19 +396,38 @@ static enum bm_code put_place(struct writer *writer, struct bm_place place)
 		message->places = places;
 		message->place_capacity = capacity;
 	}
-	place.at = message->wire.size;
-	place.bare_at = place.at - message->stuffed;
-	message->places[message->place_count++] = place;
+	struct bm_place *added = &message->places[message->place_count++];
+	*added = *place;
+	added->at = message->wire.size;
+	added->bare_at = message->wire.size - message->stuffed;
 	return BM_OK;
 }
 
+enum bm_code bm_writer_put_merged(struct bm_writer *writer, const struct bm_place *place, bool varies)
+{
+	struct bm_message *message = writer->message;
+	struct bm_buf scratch;
+
+	if (varies)
+		return bm_writer_put_place(writer, place);
+	bm_buf_init(&scratch, BM_WIRE_MAX);
+	struct bm_writing writing = {.message = message, .out = &message->wire, .scratch = &scratch, .stuff = true};
+	enum bm_code code = bm_place_write(&writing, place);
+	message->stuffed += writing.dots;
+	bm_buf_deinit(&scratch);
+	if (code == BM_E_MESSAGE)
+		return bm_error_set(writer->err, code, "MB022", "header %.*s cannot be encoded", (int)place->name.size,
+			(const char *)place->name.data);
+	return code == BM_OK ? BM_OK : bm_writer_no_room(writer, code);
+}
+
 /* Either the attribute, or the place for the recipient's record. */
-static enum bm_code put_to(struct writer *writer)
+static enum bm_code put_to(struct bm_writer *writer)
 {
 	if (writer->draft->options->use_envelope)
 		return put_address(writer, "To", attribute(writer->draft, BM_ATTRIBUTE_TO));
 	writer->message->own_to = true;
-	return put_place(writer, (struct bm_place){.kind = BM_PLACE_TO});
+	return bm_writer_put_place(writer, &(struct bm_place){.kind = BM_PLACE_TO});
 }
 
 static struct bm_span sender_header(const struct bm_draft *draft)
@@ -412,32 +437,79 @@ static struct bm_span sender_header(const struct bm_draft *draft)
 	return is_null_path(sender) ? bm_span_make(NULL, 0) : sender;
 }
 
-static enum bm_code put_address_or_from(struct writer *writer, const char *name, struct bm_span value)
+static enum bm_code put_address_or_from(struct bm_writer *writer, const char *name, struct bm_span value)
 {
 	return put_address(writer, name, value.size > 0 ? value : attribute(writer->draft, BM_ATTRIBUTE_FROM));
 }
 
-static enum bm_code put_precedence(struct writer *writer)
+static enum bm_code put_precedence(struct bm_writer *writer)
 {
 	struct bm_span value = attribute(writer->draft, BM_ATTRIBUTE_PRECEDENCE);
 
 	return put_text(writer, bm_span_of("Precedence"), value.size > 0 ? value : bm_span_of("list"));
 }
 
-static bool is_utf8_body(const struct writer *writer)
+static bool is_utf8_body(const struct bm_writer *writer)
 {
 	struct bm_span body = writer->draft->body;
 
 	return writer->message->eight_bit && bm_utf8_valid(body.data, body.size);
 }
 
-static enum bm_code put_content_type(struct writer *writer)
+static enum bm_code refuse_slots(struct bm_writer *writer, const struct bm_field *field)
+{
+	return bm_merge_header(writer, field->name, field->value, false);
+}
+
+static bool is_name(struct bm_span name, const char *wanted)
+{
+	return bm_span_equal_nocase(name, bm_span_of(wanted));
+}
+
+/* A header that the plan for the body changes; *done: it was one. */
+static enum bm_code put_planned(struct bm_writer *writer, struct bm_span name, bool *done)
+{
+	struct bm_body_plan *plan = &writer->plan;
+
+	*done = true;
+	if (plan->type.size > 0 && is_name(name, "Content-Type")) {
+		plan->type_written = true;
+		return put_plain(writer, name, plan->type);
+	}
+	if (plan->quoted && is_name(name, "Content-Transfer-Encoding")) {
+		plan->quoted_written = true;
+		return put_plain(writer, name, bm_span_of("quoted-printable"));
+	}
+	*done = false;
+	return BM_OK;
+}
+
+static enum bm_code put_rest_of_plan(struct bm_writer *writer)
+{
+	const struct bm_body_plan *plan = &writer->plan;
+	bool done = false;
+	enum bm_code code = BM_OK;
+
+	if (!plan->type_written)
+		code = put_planned(writer, bm_span_of("Content-Type"), &done);
+	if (code == BM_OK && !plan->quoted_written)
+		code = put_planned(writer, bm_span_of("Content-Transfer-Encoding"), &done);
+	return code;
+}
+
+static enum bm_code put_content_type(struct bm_writer *writer)
 {
 	const struct bm_field *field = bm_draft_find(writer->draft, "Content-type");
 	bool html = writer->draft->options->html;
 
 	if (field != NULL && !bm_is_ascii(field->value))
 		return bm_error_set(writer->err, BM_E_MESSAGE, "MB022", "the header Content-type is not ASCII");
+	if (field != NULL && bm_merge_wants(writer->draft, field->value))
+		return refuse_slots(writer, field);
+	if (writer->plan.type.size > 0) {
+		writer->plan.type_written = true;
+		return put_plain(writer, field != NULL ? field->name : bm_span_of("Content-type"), writer->plan.type);
+	}
 	if (field != NULL)
 		return put_plain(writer, field->name, field->value);
 	const char *type = html ? "text/html" : "text/plain";
@@ -446,7 +518,7 @@ static enum bm_code put_content_type(struct writer *writer)
 	return put_plain(writer, bm_span_of("Content-type"), bm_span_of(type));
 }
 
-static enum bm_code put_further(struct writer *writer)
+static enum bm_code put_further(struct bm_writer *writer)
 {
 	enum bm_code code = BM_OK;
 
@@ -457,34 +529,39 @@ static enum bm_code put_further(struct writer *writer)
 		bool type = bm_span_equal_nocase(field->name, bm_span_of("Content-type"));
 		char name[128] = "";
 		memcpy(name, field->name.data, field->name.size);
-		if (is_file(writer->draft) ? !file_has(writer->draft, name) : !type)
+		bool done = is_file(writer->draft) ? file_has(writer->draft, name) : type;
+		if (!done)
+			code = put_planned(writer, field->name, &done);
+		if (code == BM_OK && !done)
 			code = put_text(writer, field->name, field->value);
 	}
 	return code;
 }
 
-static enum bm_code put_id(struct writer *writer)
+static enum bm_code put_id(struct bm_writer *writer)
 {
 	if (bm_draft_find(writer->draft, "Message-ID") != NULL)
 		return BM_OK;
 	writer->message->own_id = true;
-	return put_place(writer, (struct bm_place){.kind = BM_PLACE_ID});
+	return bm_writer_put_place(writer, &(struct bm_place){.kind = BM_PLACE_ID});
 }
 
-static enum bm_code put_mime(struct writer *writer)
+static enum bm_code put_mime(struct bm_writer *writer)
 {
 	enum bm_code code = BM_OK;
 
 	if (bm_draft_find(writer->draft, "MIME-Version") == NULL)
 		code = put_plain(writer, bm_span_of("MIME-Version"), bm_span_of("1.0"));
-	bool encoding = bm_draft_find(writer->draft, "Content-Transfer-Encoding") == NULL;
+	bool encoding = bm_draft_find(writer->draft, "Content-Transfer-Encoding") == NULL && !writer->plan.quoted;
+	if (code == BM_OK)
+		code = put_rest_of_plan(writer);
 	if (code == BM_OK && writer->message->eight_bit && encoding)
 		code = put_plain(writer, bm_span_of("Content-Transfer-Encoding"), bm_span_of("8bit"));
 	return code;
 }
 
 /* The original's headers in the original's order, then ours. */
-static enum bm_code put_composed_headers(struct writer *writer)
+static enum bm_code put_composed_headers(struct bm_writer *writer)
 {
 	const struct bm_draft *draft = writer->draft;
 	enum bm_code code = put_date(writer);
@@ -510,7 +587,7 @@ static enum bm_code put_composed_headers(struct writer *writer)
 	return code == BM_OK ? put_mime(writer) : code;
 }
 
-static enum bm_code put_raw(struct writer *writer, const struct bm_field *field)
+static enum bm_code put_raw(struct bm_writer *writer, const struct bm_field *field)
 {
 	bool fold = !writer->draft->options->trust_wrapping;
 
@@ -521,23 +598,28 @@ static enum bm_code put_raw(struct writer *writer, const struct bm_field *field)
 		return bm_error_set(writer->err, BM_E_MESSAGE, "MB022",
 			"line %zu of the message: the header has a line over %d octets and no blank to fold it at", field->line,
 			BM_LINE_MAX);
-	return code == BM_OK ? BM_OK : no_room(writer, code);
+	return code == BM_OK ? BM_OK : bm_writer_no_room(writer, code);
 }
 
-static enum bm_code put_raw_fields(struct writer *writer)
+static enum bm_code put_raw_fields(struct bm_writer *writer)
 {
 	enum bm_code code = BM_OK;
 
 	for (size_t i = 0; code == BM_OK && i < writer->draft->field_count; i++) {
 		const struct bm_field *field = &writer->draft->fields[i];
-		if (field->raw.size > 0 && !bm_field_is_dropped(field))
+		bool done = field->raw.size == 0 || bm_field_is_dropped(field);
+		if (!done && bm_merge_wants(writer->draft, field->value))
+			code = bm_merge_header(writer, field->name, field->value, false);
+		else if (!done)
+			code = put_planned(writer, field->name, &done);
+		if (code == BM_OK && !done && !bm_merge_wants(writer->draft, field->value))
 			code = put_raw(writer, field);
 	}
 	return code;
 }
 
 /* An attribute that fills a header which the file lacks. */
-static enum bm_code fill(struct writer *writer, enum bm_attribute which)
+static enum bm_code fill(struct bm_writer *writer, enum bm_attribute which)
 {
 	const char *name = bm_attribute_name(which);
 	struct bm_span value = attribute(writer->draft, which);
@@ -562,7 +644,7 @@ static enum bm_code fill(struct writer *writer, enum bm_attribute which)
 	return value.size == 0 ? BM_OK : put_address(writer, name, value);
 }
 
-static enum bm_code put_file_headers(struct writer *writer)
+static enum bm_code put_file_headers(struct bm_writer *writer)
 {
 	static const enum bm_attribute order[] = {BM_ATTRIBUTE_FROM, BM_ATTRIBUTE_SUBJECT, BM_ATTRIBUTE_TO,
 		BM_ATTRIBUTE_SENDER, BM_ATTRIBUTE_REPLY_TO, BM_ATTRIBUTE_PRECEDENCE};
@@ -577,9 +659,10 @@ static enum bm_code put_file_headers(struct writer *writer)
 	if (code == BM_OK)
 		code = put_id(writer);
 	bool lacks_version = bm_draft_find(writer->draft, "MIME-Version") == NULL;
-	if (code == BM_OK && lacks_version && bm_draft_find(writer->draft, "Content-Type") != NULL)
+	bool typed = bm_draft_find(writer->draft, "Content-Type") != NULL || writer->plan.type.size > 0;
+	if (code == BM_OK && lacks_version && typed)
 		code = put_plain(writer, bm_span_of("MIME-Version"), bm_span_of("1.0"));
-	return code;
+	return code == BM_OK ? put_rest_of_plan(writer) : code;
 }
 
 static size_t body_limit(const struct bm_message_options *options)
@@ -596,7 +679,18 @@ static size_t header_limit(const struct bm_message_options *options)
 	return options->force80 && options->form != BM_MESSAGE_FILE ? 78 : BM_LINE_MAX;
 }
 
-static enum bm_code put_all(struct writer *writer)
+/* What was above ASCII may have become quoted-printable. */
+static enum bm_code put_merged_body(struct bm_writer *writer)
+{
+	struct bm_message *message = writer->message;
+
+	message->eight_bit = false;
+	enum bm_code code = bm_merge_body(writer);
+	message->eight_bit = message->eight_bit || !bm_is_ascii(bm_buf_view(&message->wire));
+	return code;
+}
+
+static enum bm_code put_all(struct bm_writer *writer)
 {
 	const struct bm_draft *draft = writer->draft;
 	struct bm_message *message = writer->message;
@@ -605,9 +699,11 @@ static enum bm_code put_all(struct writer *writer)
 	if (code != BM_OK)
 		return code;
 	code = bm_buf_append_str(&message->wire, "\r\n");
+	if (code == BM_OK && writer->plan.merged)
+		return put_merged_body(writer);
 	if (code == BM_OK)
-		code = bm_body_append(&message->wire, draft->body, body_limit(draft->options), &message->stuffed);
-	return code == BM_OK ? BM_OK : no_room(writer, code);
+		code = bm_body_append(&message->wire, draft->body, writer->body_limit, &message->stuffed);
+	return code == BM_OK ? BM_OK : bm_writer_no_room(writer, code);
 }
 
 /* The wire without its stuffed dots. */
@@ -617,7 +713,7 @@ static enum bm_code make_bare(struct bm_message *message, struct bm_error *err)
 
 	if (message->stuffed == 0)
 		return BM_OK;
-	bm_buf_init(&message->bare, WIRE_MAX);
+	bm_buf_init(&message->bare, BM_WIRE_MAX);
 	enum bm_code code = bm_buf_reserve(&message->bare, rest.size);
 	while (code == BM_OK && rest.size > 0) {
 		const unsigned char *end = memchr(rest.data, '\n', rest.size);
@@ -631,8 +727,9 @@ static enum bm_code make_bare(struct bm_message *message, struct bm_error *err)
 
 static enum bm_code compile(struct bm_message *message, const struct bm_draft *draft, struct bm_error *err)
 {
-	struct writer writer = {.message = message, .draft = draft, .limit = header_limit(draft->options), .err = err};
+	struct bm_writer writer = {.message = message, .draft = draft, .limit = header_limit(draft->options), .err = err};
 
+	writer.body_limit = body_limit(draft->options);
 	message->eight_bit = !bm_is_ascii(draft->body);
 	message->use_envelope = draft->options->use_envelope;
 	memcpy(message->id_seed, draft->options->message_id_seed, sizeof message->id_seed);
@@ -641,9 +738,18 @@ static enum bm_code compile(struct bm_message *message, const struct bm_draft *d
 		code = find_id_host(message, draft, err);
 	if (code != BM_OK)
 		return code;
-	bm_buf_init(&writer.field, WIRE_MAX);
-	code = put_all(&writer);
+	bm_buf_init(&writer.field, BM_WIRE_MAX);
+	bm_buf_init(&writer.scratch, BM_WIRE_MAX);
+	code = bm_slots_init(&writer.slots, message, draft->options, err);
+	if (code == BM_OK)
+		code = bm_merge_plan(&writer);
+	if (code == BM_OK)
+		code = put_all(&writer);
+	if (code == BM_OK)
+		code = bm_slots_finish(&writer.slots);
+	bm_slots_deinit(&writer.slots);
 	bm_buf_deinit(&writer.field);
+	bm_buf_deinit(&writer.scratch);
 	return code == BM_OK ? make_bare(message, err) : code;
 }
 
@@ -660,9 +766,11 @@ static struct bm_message_options known_options(const struct bm_message_options *
 static enum bm_code check_options(const struct bm_message_options *options, struct bm_error *err)
 {
 	if ((options->content == NULL && options->content_size > 0) ||
-		(options->headers == NULL && options->header_count > 0))
+		(options->headers == NULL && options->header_count > 0) ||
+		(options->columns == NULL && options->column_count > 0))
 		return bm_error_set(err, BM_E_USAGE, "", "a size without content");
-	return options->content_size > WIRE_MAX / 2 ? bm_error_set(err, BM_E_LIMIT, "", "the message is too large") : BM_OK;
+	return options->content_size > BM_WIRE_MAX / 2 ? bm_error_set(err, BM_E_LIMIT, "", "the message is too large")
+												   : BM_OK;
 }
 
 static enum bm_code build(
@@ -693,7 +801,7 @@ enum bm_code bm_message_new(struct bm_message **out, const struct bm_message_opt
 		code = bm_error_nomem(err);
 		goto done;
 	}
-	bm_buf_init(&message->wire, WIRE_MAX);
+	bm_buf_init(&message->wire, BM_WIRE_MAX);
 	code = build(message, draft, &known, err);
 	if (code == BM_OK) {
 		*out = message;
@@ -713,7 +821,6 @@ void bm_message_free(struct bm_message *message)
 	bm_buf_deinit(&message->bare);
 	bm_arena_deinit(&message->arena);
 	free(message->places);
-	free(message->columns);
 	free(message);
 }
 

@@ -11,10 +11,17 @@
 #include "mail/compiled.h"
 #include "mail/encode.h"
 #include "mail/fold.h"
+#include "mail/place.h"
 
 #include <stdlib.h>
 
 #define OWN_MAX (SIZE_MAX / 4)
+
+/* A personal copy up to this is laid out in one piece. */
+#define FLAT_MAX 16384
+/* What bm_message_size takes a value for. */
+#define VALUE_ESTIMATE 100
+#define KEY_GATHERED 512
 
 /* "Message-ID: <" 32 "." 10 "@" host ">" CR LF */
 #define ID_FIXED (13 + 32 + 1 + 10 + 1 + 1 + 2)
@@ -120,16 +127,31 @@ static enum bm_code append_id(
 	return BM_OK;
 }
 
-static enum bm_code append_place(struct bm_render *render, struct bm_buf *out, const struct bm_message *message,
-	const struct bm_place *place, const struct bm_copy *copy)
+/* Shared copies are told apart by their values. */
+static enum bm_code append_own_id(struct bm_buf *out, const struct bm_message *message, const struct bm_copy *copy)
+{
+	uint64_t key[2];
+
+	if (!message->use_envelope || message->column_count == 0)
+		return append_id(out, message, message->id_seed, copy->seq);
+	bm_message_key(message, copy->values, copy->value_count, key);
+	return append_id(out, message, key, 0);
+}
+
+static enum bm_code append_place(struct bm_writing *writing, const struct bm_place *place, const struct bm_copy *copy)
 {
 	switch (place->kind) {
 	case BM_PLACE_TO:
-		return append_to(out, &render->scratch, copy->to);
+		return append_to(writing->out, writing->scratch, copy->to);
 	case BM_PLACE_ID:
+		return append_own_id(writing->out, writing->message, copy);
+	case BM_PLACE_TEXT:
+	case BM_PLACE_LIST:
+	case BM_PLACE_QUOTED:
+	case BM_PLACE_RAW:
 		break;
 	}
-	return append_id(out, message, message->id_seed, copy->seq);
+	return bm_place_write(writing, place);
 }
 
 static enum bm_code make_room(struct bm_render_side *side, size_t places)
@@ -152,14 +174,15 @@ static enum bm_code make_room(struct bm_render_side *side, size_t places)
 	return BM_OK;
 }
 
-static enum bm_code write_own(
-	struct bm_render *render, struct bm_render_side *side, const struct bm_message *message, const struct bm_copy *copy)
+static enum bm_code write_own(struct bm_writing *writing, struct bm_render_side *side, const struct bm_copy *copy)
 {
+	const struct bm_message *message = writing->message;
 	enum bm_code code = make_room(side, message->place_count);
 
 	bm_buf_clear(&side->own);
+	writing->out = &side->own;
 	for (size_t i = 0; code == BM_OK && i < message->place_count; i++) {
-		code = append_place(render, &side->own, message, &message->places[i], copy);
+		code = append_place(writing, &message->places[i], copy);
 		side->ends[i] = side->own.size;
 	}
 	return code;
@@ -201,6 +224,52 @@ static enum bm_code check_copy(const struct bm_message *message, const struct bm
 	return BM_OK;
 }
 
+/* A small personal copy is one run of octets: that is cheaper to write than many short ones. */
+static enum bm_code flatten(struct bm_render_side *side, const struct bm_message *message, size_t *count)
+{
+	if (message->column_count == 0 || message->wire.size + side->own.size > FLAT_MAX)
+		return BM_OK;
+	enum bm_code code = bm_buf_reserve(&side->flat, FLAT_MAX);
+	if (code != BM_OK)
+		return code;
+	unsigned char *at = side->flat.data;
+	for (size_t i = 0; i < *count; i++) {
+		memcpy(at, side->spans[i].data, side->spans[i].size);
+		at += side->spans[i].size;
+	}
+	side->spans[0] = bm_span_make(side->flat.data, (size_t)(at - side->flat.data));
+	*count = 1;
+	return BM_OK;
+}
+
+static enum bm_code render_side(
+	struct bm_writing *writing, struct bm_render_side *side, const struct bm_copy *copy, size_t *count)
+{
+	enum bm_code code = write_own(writing, side, copy);
+	if (code != BM_OK)
+		return code;
+	*count = lay_out(side, writing->message, !writing->stuff);
+	return flatten(side, writing->message, count);
+}
+
+static enum bm_code render_copy(const struct bm_message *message, struct bm_render *render, const struct bm_copy *copy)
+{
+	struct bm_writing writing = {
+		.message = message, .values = copy->values, .scratch = &render->scratch, .stuff = true};
+
+	enum bm_code code = render_side(&writing, &render->stuffed, copy, &render->count);
+	size_t dots = message->stuffed + writing.dots;
+	render->spans = render->stuffed.spans;
+	render->size_bytes = (uint64_t)message->wire.size + render->stuffed.own.size - dots;
+	render->eight_bit = message->eight_bit || writing.eight_bit;
+	if (code != BM_OK || dots == 0)
+		return code;
+	writing.stuff = false;
+	code = render_side(&writing, &render->bare, copy, &render->plain_count);
+	render->plain = render->bare.spans;
+	return code;
+}
+
 enum bm_code bm_message_render(
 	const struct bm_message *message, struct bm_render *render, const struct bm_copy *copy, struct bm_error *err)
 {
@@ -210,20 +279,22 @@ enum bm_code bm_message_render(
 	enum bm_code code = check_copy(message, copy, err);
 	if (code != BM_OK)
 		return code;
-	code = write_own(render, &render->stuffed, message, copy);
-	if (code == BM_OK && message->stuffed > 0)
-		code = write_own(render, &render->bare, message, copy);
-	if (code != BM_OK)
-		return bm_error_set(err, code, "", "no room for the lines of a copy");
-	render->spans = render->stuffed.spans;
-	render->count = lay_out(&render->stuffed, message, false);
-	render->size_bytes = (uint64_t)message->wire.size - message->stuffed + render->stuffed.own.size;
-	render->eight_bit = message->eight_bit;
-	if (message->stuffed > 0) {
-		render->plain = render->bare.spans;
-		render->plain_count = lay_out(&render->bare, message, true);
-	}
-	return BM_OK;
+	code = render_copy(message, render, copy);
+	if (code == BM_OK)
+		return BM_OK;
+	render->count = 0;
+	render->plain = NULL;
+	return bm_error_set(err, code, "", "the lines of a copy cannot be written");
+}
+
+/* What the texts and values of a place come to, roughly. */
+static uint64_t estimate(const struct bm_pieces *pieces)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < pieces->count; i++)
+		size += pieces->at[i].column == BM_NO_COLUMN ? pieces->at[i].text.size : VALUE_ESTIMATE;
+	return size;
 }
 
 uint64_t bm_message_size(const struct bm_message *message, size_t to_size)
@@ -234,6 +305,12 @@ uint64_t bm_message_size(const struct bm_message *message, size_t to_size)
 		size += sizeof "To: \r\n" - 1 + (uint64_t)to_size;
 	if (message->own_id)
 		size += ID_FIXED + message->id_host_size;
+	for (size_t i = 0; i < message->place_count; i++) {
+		const struct bm_place *place = &message->places[i];
+		size += place->name.size + estimate(&place->pieces);
+		for (size_t part = 0; part < place->part_count; part++)
+			size += estimate(&place->parts[part].pieces);
+	}
 	return size;
 }
 
@@ -246,18 +323,44 @@ const size_t *bm_message_columns(const struct bm_message *message, size_t *count
 enum bm_code bm_message_check_values(
 	const struct bm_message *message, const struct bm_span *values, size_t count, const char **reason)
 {
-	(void)values;
-	if (count >= message->column_count)
+	*reason = NULL;
+	if (message->column_count == 0)
 		return BM_OK;
-	*reason = "values are missing";
-	return BM_E_MESSAGE;
+	if (count < message->column_count)
+		*reason = "values of columns are missing";
+	for (size_t i = 0; *reason == NULL && i < message->place_count; i++)
+		*reason = bm_place_check(message, &message->places[i], values);
+	return *reason == NULL ? BM_OK : BM_E_MESSAGE;
 }
 
+/* Each value with its size before it, gathered while there is room; what does not fit is hashed in turns. */
 void bm_message_key(const struct bm_message *message, const struct bm_span *values, size_t count, uint64_t key[2])
 {
-	(void)values;
-	(void)count;
-	(void)message;
+	unsigned char gathered[KEY_GATHERED];
+	uint64_t chain[2] = {message->id_seed[0], message->id_seed[1]};
+	size_t used = 0;
+
 	key[0] = 0;
 	key[1] = 0;
+	if (message->column_count == 0)
+		return;
+	for (size_t i = 0; i < count && i < message->column_count; i++) {
+		uint64_t size = values[i].size;
+		bool large = size > sizeof gathered - sizeof size;
+		if (large || used + sizeof size + size > sizeof gathered) {
+			bm_siphash128(chain, chain, gathered, used);
+			used = 0;
+		}
+		memcpy(gathered + used, &size, sizeof size);
+		used += sizeof size;
+		if (large) {
+			bm_siphash128(chain, chain, gathered, used);
+			bm_siphash128(chain, chain, values[i].data, size);
+			used = 0;
+		} else if (size > 0) {
+			memcpy(gathered + used, values[i].data, size);
+			used += size;
+		}
+	}
+	bm_siphash128(key, chain, gathered, used);
 }

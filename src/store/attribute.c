@@ -23,7 +23,6 @@
 #define LONGEST_VALUE_SHOWN 200
 
 static const char *const pipelining_choices[] = {"off", "envelope", "message", "stream", "auto", NULL};
-static const char *const list_format_choices[] = {"auto", "plain", "csv", "tsv", "jsonl", NULL};
 static const char *const tls_choices[] = {"none", "may", "encrypt", "verify", NULL};
 static const char *const tls_now[] = {"none", NULL};
 static const char *const in_doubt_choices[] = {"hold", "resend", "assume_accepted", NULL};
@@ -31,6 +30,7 @@ static const char *const in_doubt_now[] = {"hold", NULL};
 static const char *const only_0[] = {"0", NULL};
 static const char *const trusting_choices[] = {
 	"0", "1", "email", "wrapping", "duplicates", "banned", "precedence", NULL};
+static const char *const format_choices[] = {"auto", "plain", "csv", "tsv", "jsonl", NULL};
 static const char *const class_choices[] = {
 	"Mail::Bulkmail::Server", "Mail::Bulkmail::DummyServer", "Server", "DummyServer", NULL};
 
@@ -161,6 +161,7 @@ static const struct bm_attribute_info table[] = {
 	WORD(source_address, source_address, HOST_SIZE_MAX),
 	{CHOICE(server_class, BM_OWNER_CAMPAIGN, NONE, class_choices, "Mail::Bulkmail::Server")},
 	TEXT(LIST, 1, PATH_SIZE_MAX, "", BM_SHAPE_LINE),
+	{CHOICE(list_format, BM_OWNER_CAMPAIGN, NONE, format_choices, "auto")},
 	TEXT(From, 1, TEXT_SIZE_MAX, "", BM_SHAPE_LINE),
 	TEXT(To, 1, TEXT_SIZE_MAX, "", BM_SHAPE_LINE),
 	TEXT(Sender, 0, TEXT_SIZE_MAX, "", BM_SHAPE_LINE),
@@ -170,6 +171,7 @@ static const struct bm_attribute_info table[] = {
 	BOOLEAN(message_from_file, "0"),
 	BOOLEAN(headers_from_message, "0"),
 	BOOLEAN(HTML, "0"),
+	BOOLEAN(merge, "1"),
 	BOOLEAN(use_envelope, "1"),
 	BOOLEAN(force80, "0"),
 	TEXT(Precedence, 1, TEXT_SIZE_MAX, "list", BM_SHAPE_LINE),
@@ -178,8 +180,6 @@ static const struct bm_attribute_info table[] = {
 	TEXT(BAD, 1, PATH_SIZE_MAX, "", BM_SHAPE_LINE),
 	TEXT(GOOD, 1, PATH_SIZE_MAX, "", BM_SHAPE_LINE),
 	TEXT(ERRFILE, 1, PATH_SIZE_MAX, "", BM_SHAPE_LINE),
-	BOOLEAN(merge, "1"),
-	{CHOICE(list_format, BM_OWNER_CAMPAIGN, NONE, list_format_choices, "auto")},
 	SECONDS(retry_delay, "30"),
 	SECONDS(retry_delay_max, "900"),
 	{CHOICE(in_doubt, BM_OWNER_CAMPAIGN, NONE, in_doubt_choices, "hold"),

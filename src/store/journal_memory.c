@@ -97,14 +97,30 @@ static enum bm_code extend(struct memory *memory, uint64_t seq)
 	return BM_OK;
 }
 
+/* Every recipient of the word is settled, or was never claimed and lies before one that was. */
+static bool is_done_with(const struct memory *memory, uint64_t word)
+{
+	uint64_t claimed_or_intended = ((word >> 1) ^ word) & 0x5555555555555555u;
+	return claimed_or_intended == 0 && memory->base + PER_WORD <= memory->claimed;
+}
+
+static void slide(struct memory *memory)
+{
+	while (memory->first < memory->end && is_done_with(memory, memory->words[memory->first])) {
+		memory->first++;
+		memory->base += PER_WORD;
+	}
+}
+
 static enum bm_code claim(struct bm_journal *journal, uint64_t first_seq, uint64_t count, struct bm_error *err)
 {
 	struct memory *memory = memory_of(journal);
 
 	if (count == 0 || first_seq < memory->claimed)
 		return out_of_order(err, "a second claim", first_seq);
-	if (memory->end == memory->first)
-		memory->claimed = first_seq;
+	/* A gap before it belongs to nobody. */
+	memory->claimed = first_seq;
+	slide(memory);
 	if (extend(memory, first_seq + count - 1) != BM_OK)
 		return bm_error_nomem(err);
 	for (uint64_t seq = first_seq; seq < first_seq + count; seq++)
@@ -133,21 +149,6 @@ static enum bm_code retract(struct bm_journal *journal, uint64_t seq, struct bm_
 		return out_of_order(err, "a retraction without an intent", seq);
 	set_state(memory, seq, BM_JOURNAL_CLAIMED);
 	return BM_OK;
-}
-
-/* Every recipient of the word is settled, or was never claimed and lies before one that was. */
-static bool is_done_with(const struct memory *memory, uint64_t word)
-{
-	uint64_t claimed_or_intended = ((word >> 1) ^ word) & 0x5555555555555555u;
-	return claimed_or_intended == 0 && memory->base + PER_WORD <= memory->claimed;
-}
-
-static void slide(struct memory *memory)
-{
-	while (memory->first < memory->end && is_done_with(memory, memory->words[memory->first])) {
-		memory->first++;
-		memory->base += PER_WORD;
-	}
 }
 
 static enum bm_code settle(struct bm_journal *journal, uint64_t seq, enum bm_outcome_kind kind, struct bm_error *err)

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/span.h"
+#include "store/list.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,56 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK_SIZE (64u * 1024)
-
-enum list_form {
-	LIST_FD,
-	LIST_STREAM,
-	LIST_CALLBACK,
-	LIST_ARRAY,
-};
-
-/* A line that crosses blocks, without the blanks before it. */
-struct gathered {
-	size_t size;         /* octets in data */
-	size_t seen;         /* octets so far, blanks at the end included */
-	size_t text_size;    /* octets up to the last that is no blank */
-	unsigned char *data; /* BM_RECORD_SIZE_MAX octets */
-};
-
-struct bm_recipients {
-	enum list_form form;
-	int fd;
-	bool owns_fd;
-	FILE *stream;
-	bm_recipients_fn *fn;
-	void *user;
-	const char *const *lines;
-	size_t line_count;
-	size_t next_line;
-
-	unsigned char *block;
-	struct bm_span rest; /* of the block */
-	struct gathered line;
-
-	bool gathering;   /* part of a line is in line */
-	bool interrupted; /* wait said no */
-	bool started;     /* the place of a byte order mark lies behind */
-	bool ended;
-	enum bm_code failed;
-	int failed_errno; /* 0: the file became shorter while it was read */
-
-	bool regular;
-	uint64_t size;     /* octets from where we began to the file's end */
-	uint64_t consumed; /* octets of the lines so far */
-	uint64_t records;
-	struct bm_text value; /* of the record */
-
-	bm_recipients_wait_fn *wait; /* NULL: none */
-	void *wait_user;
-};
-
-static enum bm_code new_list(struct bm_recipients **out, enum list_form form, struct bm_error *err)
+static enum bm_code new_list(struct bm_recipients **out, enum bm_list_form form, struct bm_error *err)
 {
 	struct bm_recipients *list = calloc(1, sizeof *list);
 
@@ -73,7 +25,7 @@ static enum bm_code new_list(struct bm_recipients **out, enum list_form form, st
 		return bm_error_nomem(err);
 	list->form = form;
 	list->fd = -1;
-	list->block = malloc(BLOCK_SIZE);
+	list->block = malloc(BM_BLOCK_SIZE);
 	list->line.data = malloc(BM_RECORD_SIZE_MAX);
 	if (list->block == NULL || list->line.data == NULL) {
 		bm_recipients_free(list);
@@ -114,15 +66,44 @@ static enum bm_code open_list(int *fd, const char *path, struct stat *status, st
 	return fail_open(err, failed, path);
 }
 
-/* A caller of another version has a struct of another size. */
+static bool ends_nocase(const char *name, const char *end)
+{
+	size_t size = strlen(end);
+	struct bm_span text = bm_span_of(name);
+
+	return text.size >= size && bm_span_equal_nocase(bm_span_make(text.data + text.size - size, size), bm_span_of(end));
+}
+
+static enum bm_list_format format_of(const char *name)
+{
+	if (ends_nocase(name, ".csv"))
+		return BM_LIST_CSV;
+	if (ends_nocase(name, ".tsv"))
+		return BM_LIST_TSV;
+	return ends_nocase(name, ".jsonl") || ends_nocase(name, ".ndjson") ? BM_LIST_JSON_LINES : BM_LIST_PLAIN;
+}
+
 static enum bm_code check_options(const struct bm_recipients_options *options, struct bm_error *err)
 {
-	if (options == NULL || options->size < sizeof *options || options->format > BM_LIST_JSON_LINES)
+	if (options == NULL || options->size < sizeof *options)
 		return bm_error_set(
 			err, BM_E_USAGE, "", "struct bm_recipients_options was not set up by BM_RECIPIENTS_OPTIONS_INIT");
-	if (options->format > BM_LIST_PLAIN)
-		return bm_error_set(err, BM_E_UNSUPPORTED, "", "this version reads plain lists only");
+	if (options->format > BM_LIST_JSON_LINES)
+		return bm_error_set(err, BM_E_USAGE, "", "there is no list format %d", (int)options->format);
 	return BM_OK;
+}
+
+/* Makes a table of the list if that is its format; after an error the list is gone. */
+static enum bm_code set_format(
+	struct bm_recipients **list, enum bm_list_format format, const char *name, struct bm_error *err)
+{
+	if (format == BM_LIST_BY_NAME)
+		format = format_of(name);
+	if (format == BM_LIST_PLAIN || bm_table_new(&(*list)->table, format, name) == BM_OK)
+		return BM_OK;
+	bm_recipients_free(*list);
+	*list = NULL;
+	return bm_error_nomem(err);
 }
 
 enum bm_code bm_recipients_open_as(
@@ -148,7 +129,7 @@ enum bm_code bm_recipients_open_as(
 	(*out)->fd = fd;
 	(*out)->owns_fd = strcmp(path, "-") != 0;
 	measure(*out, &status, lseek(fd, 0, SEEK_CUR));
-	return BM_OK;
+	return set_format(out, options->format, path, err);
 }
 
 enum bm_code bm_recipients_open(struct bm_recipients **out, const char *path, struct bm_error *err)
@@ -182,7 +163,7 @@ enum bm_code bm_recipients_new_stream_as(
 	int fd = fileno(stream);
 	if (fd >= 0 && fstat(fd, &status) == 0)
 		measure(*out, &status, ftello(stream));
-	return BM_OK;
+	return set_format(out, options->format, "the list", err);
 }
 
 enum bm_code bm_recipients_new_callback(
@@ -280,9 +261,9 @@ static struct bm_span without_mark(struct bm_span text)
 /* False at the end. The first block has room to tell a byte order mark, if the list is that long. */
 static bool fill(struct bm_recipients *list)
 {
-	size_t size = read_some(list, list->block, BLOCK_SIZE);
+	size_t size = read_some(list, list->block, BM_BLOCK_SIZE);
 	while (!list->started && size > 0 && size < 3) {
-		size_t more = read_some(list, list->block + size, BLOCK_SIZE - size);
+		size_t more = read_some(list, list->block + size, BM_BLOCK_SIZE - size);
 		size += more;
 		if (more == 0)
 			break;
@@ -301,7 +282,7 @@ static bool is_blank(unsigned char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static void gather(struct gathered *line, struct bm_span piece)
+static void gather(struct bm_gathered *line, struct bm_span piece)
 {
 	while (line->seen == 0 && piece.size > 0 && is_blank(piece.data[0])) {
 		piece.data++;
@@ -328,18 +309,27 @@ static void give(struct bm_record *record, const unsigned char *text, size_t siz
 	record->size = record->too_long ? BM_RECORD_SIZE_MAX : size;
 }
 
-/* Takes the rest of the block, or its first line if it has an end. */
-static struct bm_span take_piece(struct bm_recipients *list, bool *complete)
+bool bm_list_take_piece(struct bm_recipients *list, struct bm_span *piece, bool *complete)
 {
-	const unsigned char *end = memchr(list->rest.data, '\n', list->rest.size);
+	*complete = false;
+	if (list->rest.size == 0 && !fill(list))
+		return false;
+	const unsigned char *end = list->rest.size == 0 ? NULL : memchr(list->rest.data, '\n', list->rest.size);
 	size_t size = end == NULL ? list->rest.size : (size_t)(end - list->rest.data);
 	size_t used = end == NULL ? size : size + 1;
-	struct bm_span piece = bm_span_make(list->rest.data, size);
+	*piece = bm_span_make(list->rest.data, size);
 	list->rest.data += used;
 	list->rest.size -= used;
 	list->consumed += used;
 	*complete = end != NULL;
-	return piece;
+	return true;
+}
+
+void bm_list_check_end(struct bm_recipients *list)
+{
+	/* What is cut off may be somebody else's address. */
+	if (list->failed == BM_OK && list->regular && list->consumed < list->size)
+		note_failure(list, 0);
 }
 
 /* One line, which may be blank (size 0); false at the end. */
@@ -348,11 +338,11 @@ static bool next_octet_line(struct bm_recipients *list, struct bm_record *record
 	bool complete = false;
 
 	if (!list->gathering)
-		list->line = (struct gathered){.data = list->line.data};
+		list->line = (struct bm_gathered){.data = list->line.data};
 	while (!complete) {
-		if (list->rest.size == 0 && !fill(list))
+		struct bm_span piece;
+		if (!bm_list_take_piece(list, &piece, &complete))
 			break;
-		struct bm_span piece = take_piece(list, &complete);
 		if (complete && !list->gathering) {
 			piece = bm_span_trim(piece);
 			give(record, piece.data, piece.size);
@@ -365,9 +355,8 @@ static bool next_octet_line(struct bm_recipients *list, struct bm_record *record
 		return false;
 	bool gathering = list->gathering;
 	list->gathering = false;
-	/* What is cut off may be somebody else's address. */
-	if (!complete && list->failed == BM_OK && list->regular && list->consumed < list->size)
-		note_failure(list, 0);
+	if (!complete)
+		bm_list_check_end(list);
 	give(record, list->line.data, list->line.text_size);
 	return gathering && list->failed == BM_OK;
 }
@@ -410,9 +399,46 @@ static enum bm_code interrupt(struct bm_recipients *list, struct bm_record *reco
 	return bm_error_set(err, BM_E_STOPPED, "", "the wait for the list was ended");
 }
 
+static enum bm_code end_of_list(const struct bm_recipients *list, struct bm_error *err)
+{
+	if (list->failed == BM_OK)
+		return BM_OK;
+	if (list->failed_errno == 0)
+		return bm_error_set(err, list->failed, "MB704", "the list became shorter while it was read, behind record %llu",
+			(unsigned long long)list->records);
+	return bm_error_set_errno(err, list->failed, "MB704", list->failed_errno, "cannot read the list behind record %llu",
+		(unsigned long long)list->records);
+}
+
+static enum bm_code next_of_table(struct bm_recipients *list, struct bm_record *record, struct bm_error *err)
+{
+	enum bm_step step = list->ended ? BM_STEP_END : bm_table_next(list, record, err);
+
+	switch (step) {
+	case BM_STEP_GIVEN:
+		record->seq = ++list->records;
+		return BM_OK;
+	case BM_STEP_WAIT:
+		return interrupt(list, record, err);
+	case BM_STEP_ERROR:
+		*record = (struct bm_record){.seq = list->records};
+		return err->code;
+	case BM_STEP_END:
+	case BM_STEP_TOO_LONG:
+		break;
+	}
+	list->ended = true;
+	*record = (struct bm_record){.seq = list->records};
+	return end_of_list(list, err);
+}
+
 enum bm_code bm_recipients_next(struct bm_recipients *list, struct bm_record *record, struct bm_error *err)
 {
+	struct bm_error own;
+
 	*record = (struct bm_record){.seq = list->records};
+	if (list->table != NULL)
+		return next_of_table(list, record, err == NULL ? &own : err);
 	while (!list->ended) {
 		bool given = next_line(list, record);
 		if (list->interrupted)
@@ -427,22 +453,29 @@ enum bm_code bm_recipients_next(struct bm_recipients *list, struct bm_record *re
 		return BM_OK;
 	}
 	*record = (struct bm_record){.seq = list->records};
-	if (list->failed == BM_OK)
-		return BM_OK;
-	if (list->failed_errno == 0)
-		return bm_error_set(err, list->failed, "MB704", "the list became shorter while it was read, behind record %llu",
-			(unsigned long long)list->records);
-	return bm_error_set_errno(err, list->failed, "MB704", list->failed_errno, "cannot read the list behind record %llu",
-		(unsigned long long)list->records);
+	return end_of_list(list, err);
 }
 
 enum bm_code bm_recipients_columns(
 	struct bm_recipients *list, const char *const **names, size_t *count, struct bm_error *err)
 {
-	(void)list;
-	(void)err;
+	struct bm_error own;
+	struct bm_record record;
+
 	*names = NULL;
 	*count = 0;
+	if (list->table == NULL)
+		return BM_OK;
+	err = err == NULL ? &own : err;
+	enum bm_step step = bm_table_header(list, err);
+	if (step == BM_STEP_ERROR)
+		return err->code;
+	if (step == BM_STEP_WAIT)
+		return interrupt(list, &record, err);
+	if (!list->table->has_header)
+		return end_of_list(list, err);
+	*names = (const char *const *)list->table->names;
+	*count = list->table->column_count;
 	return BM_OK;
 }
 
@@ -469,6 +502,7 @@ void bm_recipients_free(struct bm_recipients *list)
 		return;
 	if (list->owns_fd)
 		close(list->fd);
+	bm_table_free(list->table);
 	free(list->block);
 	free(list->line.data);
 	free(list);

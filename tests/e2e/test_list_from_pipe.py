@@ -26,6 +26,7 @@ def start(tmp_path, port, path="-", more=(), use_envelope="0"):
     arguments = [bulkmail(), "send", "--server", f"127.0.0.1:{port}", "--list", path, "--body", "body.txt"]
     arguments += ["--from", "news@lists.example.org"]
     arguments += ["--to", "news@lists.example.org", "--use-envelope", use_envelope, "--report", "r.json"]
+    arguments += ["--set", "connections=1", "--set", "pipelining=envelope"]
     arguments += more if "--outcomes" in more else [*more, "--outcomes", "o.jsonl"]
     return subprocess.Popen(arguments, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 

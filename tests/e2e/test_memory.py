@@ -23,7 +23,7 @@ def shim(tmp_path_factory):
     if b".gcda" in pathlib.Path(bulkmail()).read_bytes():
         pytest.skip("gcov's own dump at exit does not survive a failed allocation")
     path = tmp_path_factory.mktemp("shim") / "short_memory.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(path), str(SOURCE)], check=True)
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", str(path), str(SOURCE)], check=True)
     return path
 
 

@@ -20,7 +20,7 @@ from lib.campaign import (  # noqa: F401
     sink_of,
     start,
 )
-from lib.command import bulkmail
+from lib.command import bulkmail, in_order
 from lib.waiting import wait_until
 
 LINES = addresses(2, "x.example.org") + addresses(2, "y.example.org") + addresses(2, "z.example.org")
@@ -35,7 +35,7 @@ class Running:
         self.outcomes, self.report = folder / "outcomes.jsonl", folder / "report.json"
         options = ["send", *options_for(folder, sinks, lines), *SOON, "--no-journal"]
         options += ["--outcomes", self.outcomes, "--report", self.report, *more]
-        self.process = start(options, folder)
+        self.process = start(in_order(options), folder)
 
     def signal(self, number):
         self.process.child.send_signal(number)

@@ -36,10 +36,34 @@ static void formats(void **state)
 	}
 }
 
+/* manual: rate */
+static void reads_rates(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		uint64_t count;
+		uint64_t period_us;
+	} good[] = {{"100/s", 100, 1000000}, {"6000/m", 6000, 60000000}, {"3600/h", 3600, 3600000000}, {"7", 7, 1000000},
+		{"1000000000/h", 1000000000, 3600000000}};
+	static const char *const bad[] = {
+		"", "0", "0/s", "/s", "10/d", "10/", "10 /s", "-1/s", "1000000001/s", "1/s/s", "1.5/s", "s"};
+	uint64_t count = 0;
+	uint64_t period_us = 0;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		assert_true(bm_rate_parse(bm_span_of(good[i].text), &count, &period_us));
+		assert_int_equal(count, good[i].count);
+		assert_int_equal(period_us, good[i].period_us);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_false(bm_rate_parse(bm_span_of(bad[i]), &count, &period_us));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(formats),
+		cmocka_unit_test(reads_rates),
 		cmocka_unit_test(takes_digits_that_fit),
 		cmocka_unit_test(refuses_everything_else),
 	};

@@ -30,9 +30,30 @@ static void knows_what_was_added_and_nothing_else(void **state)
 	bm_keyset_deinit(&set);
 }
 
+/* Growing included: at no size does a key cost more. */
+static void a_key_costs_at_most_24_octets(void **state)
+{
+	(void)state;
+	struct bm_keyset set;
+	bool added = false;
+	char text[32];
+
+	bm_keyset_init(&set, key);
+	assert_int_equal(bm_keyset_bytes(&set), 0);
+	for (int i = 0; i < 300000; i++) {
+		int size = snprintf(text, sizeof text, "u%d@x.example", i);
+		assert_int_equal(bm_keyset_add(&set, text, (size_t)size, &added), BM_OK);
+		if (i % 997 == 0)
+			assert_true(bm_keyset_bytes(&set) <= 524288 + 24 * set.count);
+	}
+	assert_true(bm_keyset_bytes(&set) <= 24 * set.count);
+	bm_keyset_deinit(&set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_costs_at_most_24_octets),
 		cmocka_unit_test(knows_what_was_added_and_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

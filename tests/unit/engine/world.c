@@ -197,9 +197,9 @@ static enum bm_code submit(void *user, size_t slot, const struct bm_smtp_transac
 		.count = transaction->recipient_count,
 		.nth = ++world->transactions,
 		.ready_ms = begins + world->answer_ms[wire->server]};
-	if (world->transactions < 64) {
-		world->sent_ms[world->transactions] = world->now_ms;
-		world->sizes[world->transactions] = transaction->recipient_count;
+	if (world->transactions <= 64) {
+		world->sent_ms[world->transactions - 1] = world->now_ms;
+		world->sizes[world->transactions - 1] = transaction->recipient_count;
 	}
 	wire->taken++;
 	wire->submitted_ms = world->now_ms;

@@ -42,10 +42,9 @@ static void holds_every_attribute_of_the_contract(void **state)
 		"connections", "pipelining", "pipeline_depth", "max_errors_per_connection", "tls", "tls_wrapper", "tls_ca_file",
 		"tls_pin", "user", "password_file", "password_command", "auth", "rate", "source_address", "server_file",
 		"dummy_file"};
-	static const char *const campaign[] = {"server_class", "LIST", "From", "To", "Sender", "ReplyTo", "Subject",
-		"Message", "message_from_file", "headers_from_message", "HTML", "use_envelope", "force80", "Precedence",
-		"Trusting", "banned", "BAD", "GOOD", "ERRFILE", "merge", "list_format", "retry_delay", "retry_delay_max",
-		"in_doubt"};
+	static const char *const campaign[] = {"server_class", "LIST", "list_format", "From", "To", "Sender", "ReplyTo",
+		"Subject", "Message", "message_from_file", "headers_from_message", "HTML", "merge", "use_envelope", "force80",
+		"Precedence", "Trusting", "banned", "BAD", "GOOD", "ERRFILE", "retry_delay", "retry_delay_max", "in_doubt"};
 	size_t servers = sizeof server / sizeof server[0];
 	size_t campaigns = sizeof campaign / sizeof campaign[0];
 
