@@ -41,6 +41,19 @@ static void look_at(const struct bm_reply *reply)
 	}
 }
 
+/* What the scan takes for a reply is what the parser does; the rest it leaves to the parser. */
+static void check_scan(const struct bm_reply *reply, const uint8_t *data, size_t size, size_t used)
+{
+	struct bm_reply scanned;
+	size_t length = bm_reply_scan(data, size, &scanned);
+	check((length > 0) == (reply != NULL && reply->lines == 1));
+	if (length == 0)
+		return;
+	bm_reply_find_enhanced(&scanned);
+	check(length == used && scanned.code == reply->code && scanned.lines == 1 && scanned.raw.data == data);
+	check(bm_span_equal(scanned.raw, reply->raw) && strcmp(scanned.enhanced, reply->enhanced) == 0);
+}
+
 /* One reply at data; the octets it took, 0 when there is no more. */
 static size_t one_reply(struct bm_reply_parser *whole, struct bm_reply_parser *octets, const uint8_t *data, size_t size)
 {
@@ -52,8 +65,11 @@ static size_t one_reply(struct bm_reply_parser *whole, struct bm_reply_parser *o
 	struct bm_reply b;
 
 	check(code == expected && whole->fault == octets->fault && whole->complete == octets->complete);
-	if (!bm_reply_parser_view(whole, &a))
+	if (!bm_reply_parser_view(whole, &a)) {
+		check_scan(NULL, data, size, used);
 		return 0;
+	}
+	check_scan(&a, data, size, used);
 	check(bm_reply_parser_view(octets, &b) && fed == used);
 	check(a.code == b.code && a.lines == b.lines && bm_span_equal(a.raw, b.raw) && strcmp(a.enhanced, b.enhanced) == 0);
 	look_at(&a);

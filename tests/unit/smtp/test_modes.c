@@ -257,6 +257,109 @@ static void the_session_ends_while_one_rides(void **state)
 	RUN(scenarios);
 }
 
+#define SECOND(what) "0 " what "\nend 2\n"
+
+/* RFC items 6, 29; F18, F19: the second of three, which rode behind the first one's end. */
+static void every_cell_of_a_riding_one(void **state)
+{
+	(void)state;
+	static const char *const replies[] = {"220 x\r\n", "354 x\r\n", "451 x\r\n", "551 x\r\n", "503 x\r\n", "421 x\r\n"};
+	static const struct {
+		const char *before[2]; /* what the peer says up to its own reply */
+		struct {
+			const char *behind[2]; /* and from then to the end of the transaction */
+			const char *log;
+			const char *third; /* what is said of the next, NULL: the session is over */
+		} cells[6];
+	} table[] = {
+		{{OK, ""}, {{{OK GO, OK}, ACCEPTED("2"), ONE_BY_DATA("3")},
+					   {{"", ""}, BACK("2") "closed OUT_OF_STEP at MAIL 354 stumbled\n", NULL},
+					   {{SEQUENCE SEQUENCE, ""}, SECOND("DEFERRED 451"), ONE_BY_DATA("3")},
+					   {{SEQUENCE NO, ""}, SECOND("REFUSED 551"), ONE_BY_DATA("3")},
+					   {{SEQUENCE SEQUENCE, ""}, "0 PUT_BACK 503\nend 2 stumbled\n", ONE_BY_DATA("3")},
+					   {{"", ""}, SECOND("PUT_BACK 421") "closed 421 at MAIL 421\n", NULL}}},
+		{{OK OK, ""}, {{{GO, OK}, ACCEPTED("2"), ONE_BY_DATA("3")},
+						  {{"", ""}, BACK("2") "closed OUT_OF_STEP at RCPT 354 stumbled\n", NULL},
+						  {{SEQUENCE, ""}, SECOND("DEFERRED 451"), RSET ONE_BY_DATA("3")},
+						  {{GO, OK}, SECOND("REFUSED 551"), RSET ONE_BY_DATA("3")},
+						  {{SEQUENCE, ""}, "0 PUT_BACK 503\nend 2 stumbled\n", RSET ONE_BY_DATA("3")},
+						  {{"", ""}, SECOND("PUT_BACK 421") "closed 421 at RCPT 421\n", NULL}}},
+		{{OK OK OK, ""},
+			{{{"", ""}, BACK("2") "closed OUT_OF_STEP at DATA 220 stumbled\n", NULL},
+				{{OK, ""}, ACCEPTED("2"), ONE_BY_DATA("3")}, {{"", ""}, SECOND("DEFERRED 451"), RSET ONE_BY_DATA("3")},
+				{{"", ""}, SECOND("REFUSED 551"), RSET ONE_BY_DATA("3")},
+				{{"", ""}, "0 PUT_BACK 503\nend 2 stumbled\n", RSET ONE_BY_DATA("3")},
+				{{"", ""}, SECOND("PUT_BACK 421") "closed 421 at DATA 421\n", NULL}}},
+		{{OK OK OK, GO}, {{{"", ""}, SECOND("ACCEPTED 220"), ONE_BY_DATA("3")},
+							 {{"", ""}, DOUBT("2") "closed OUT_OF_STEP at end of data 354\n", NULL},
+							 {{"", ""}, SECOND("DEFERRED 451"), ONE_BY_DATA("3")},
+							 {{"", ""}, SECOND("REFUSED 551"), ONE_BY_DATA("3")},
+							 {{"", ""}, SECOND("REFUSED 503"), ONE_BY_DATA("3")},
+							 {{"", ""}, SECOND("PUT_BACK 421") "closed 421 at end of data 421\n", NULL}}},
+	};
+	for (size_t command = 0; command < sizeof table / sizeof table[0]; command++) {
+		for (size_t class = 0; class < sizeof replies / sizeof replies[0]; class ++) {
+			const char *third = table[command].cells[class].third;
+			struct scenario scenario = {
+				.pipelining = MESSAGE,
+				.pieces = {"+1", "+1", OK OK GO, table[command].before[0], table[command].before[1], replies[class],
+					table[command].cells[class].behind[0], table[command].cells[class].behind[1]},
+			};
+			struct play play;
+			perform(&play, &scenario, WHOLE, false);
+			char log[200];
+			snprintf(log, sizeof log, "%s%s", ACCEPTED("1"), table[command].cells[class].log);
+			peer_expect(&play.peer.log, log);
+			assert_int_equal(bm_smtp_room(play.peer.smtp), third != NULL);
+			bm_buf_clear(&play.peer.wire);
+			if (third != NULL)
+				submit(&play, "+1");
+			peer_expect(&play.peer.wire, third != NULL ? third : "");
+			peer_deinit(&play.peer);
+		}
+	}
+}
+
+#define OFF BM_SMTP_PIPELINING_OFF
+#define ENVELOPE BM_SMTP_PIPELINING_ENVELOPE
+#define TAKE_ONE OK, OK, GO, OK
+
+/* RFC items 12, 19, 30 */
+static void one_transaction_after_the_other(void **state)
+{
+	(void)state;
+	static const struct scenario scenarios[] = {
+		{"one at a time, the first refused", OFF, {"+3", OK, NO, OK, OK, GO, OK, "+1", TAKE_ONE},
+			"0 REFUSED 550\n1 ACCEPTED 250\n2 ACCEPTED 250\nend 1\n" ACCEPTED("2"),
+			M3("1") CONTENT("1") ONE_BY_DATA("2") CONTENT("2")},
+		{"one at a time, the last refused", OFF, {"+3", OK, OK, OK, LATER, GO, OK, "+1", TAKE_ONE},
+			"2 DEFERRED 451\n0 ACCEPTED 250\n1 ACCEPTED 250\nend 1\n" ACCEPTED("2"),
+			M3("1") CONTENT("1") ONE_BY_DATA("2") CONTENT("2")},
+		{"one at a time, all refused", OFF, {"+3", OK, NO, NO, NO, "+1", OK, TAKE_ONE},
+			"0 REFUSED 550\n1 REFUSED 550\n2 REFUSED 550\nend 1\n" ACCEPTED("2"),
+			THREE("1") RSET ONE_BY_DATA("2") CONTENT("2")},
+		{"one at a time, DATA refused", OFF, {"+1", OK, OK, LATER, "+1", OK, TAKE_ONE},
+			"0 DEFERRED 451\nend 1\n" ACCEPTED("2"), ONE_BY_DATA("1") RSET ONE_BY_DATA("2") CONTENT("2")},
+		{"one at a time, MAIL refused", OFF, {"+1", NO, "+1", TAKE_ONE}, "0 REFUSED 550\nend 1\n" ACCEPTED("2"),
+			MAIL ONE_BY_DATA("2") CONTENT("2")},
+		{"one at a time, the end refused", OFF, {"+1", OK, OK, GO, NO, "+1", TAKE_ONE},
+			"0 REFUSED 550\nend 1\n" ACCEPTED("2"), ONE_BY_DATA("1") CONTENT("1") ONE_BY_DATA("2") CONTENT("2")},
+		{"in groups, the middle refused", ENVELOPE, {"+3", OK OK NO OK GO, OK, "+1", OK OK GO, OK},
+			"1 REFUSED 550\n0 ACCEPTED 250\n2 ACCEPTED 250\nend 1\n" ACCEPTED("2"),
+			M3("1") CONTENT("1") ONE_BY_DATA("2") CONTENT("2")},
+		{"in groups, all refused", ENVELOPE, {"+3", OK NO NO NO SEQUENCE, "+1", OK OK OK GO, OK},
+			"0 REFUSED 550\n1 REFUSED 550\n2 REFUSED 550\nend 1\n" ACCEPTED("2"),
+			M3("1") RSET ONE_BY_DATA("2") CONTENT("2")},
+		{"in groups, 503 to MAIL", ENVELOPE, {"+1", SEQUENCE SEQUENCE SEQUENCE, "+1", OK OK GO, OK},
+			"0 PUT_BACK 503\nend 1 stumbled\n" ACCEPTED("2"), ONE_BY_DATA("1") ONE_BY_DATA("2") CONTENT("2")},
+		{"in groups, 503 to DATA", ENVELOPE, {"+1", OK OK SEQUENCE, "+1", OK OK OK GO, OK},
+			"0 PUT_BACK 503\nend 1 stumbled\n" ACCEPTED("2"), ONE_BY_DATA("1") RSET ONE_BY_DATA("2") CONTENT("2")},
+		{"in groups, a stall is no stumble", ENVELOPE, {"+1", OK, TICK}, BACK("1") "closed TIMEOUT at RCPT\n",
+			ONE_BY_DATA("1")},
+	};
+	RUN(scenarios);
+}
+
 #define B3(n) THREE(n) BDAT(n)
 #define S1 ONE_BY_BDAT("1")
 #define S2 RSET ONE_BY_BDAT("2")
@@ -511,6 +614,8 @@ int main(void)
 		cmocka_unit_test(the_next_envelope_rides_behind_the_end_of_data),
 		cmocka_unit_test(some_are_refused_and_the_next_rides),
 		cmocka_unit_test(the_session_ends_while_one_rides),
+		cmocka_unit_test(every_cell_of_a_riding_one),
+		cmocka_unit_test(one_transaction_after_the_other),
 		cmocka_unit_test(a_stream_goes_on_whatever_is_refused),
 		cmocka_unit_test(a_stream_ends),
 		cmocka_unit_test(a_window_bounds_what_is_unanswered),

@@ -20,6 +20,24 @@ static enum bm_code feed(struct bm_reply_parser *parser, struct bm_span data, si
 	return code;
 }
 
+/* The short way comes to the same, or leaves it to the parser: what has more lines, is cut or is no reply. */
+static void check_scan(struct bm_span data, const struct bm_reply *expected)
+{
+	struct bm_reply reply;
+	for (size_t size = 0; size < data.size; size++)
+		assert_int_equal(bm_reply_scan(data.data, size, &reply), 0);
+	size_t length = bm_reply_scan(data.data, data.size, &reply);
+	assert_int_equal(length, expected != NULL && expected->lines == 1 ? data.size : 0);
+	if (length == 0)
+		return;
+	bm_reply_find_enhanced(&reply);
+	assert_int_equal(reply.code, expected->code);
+	assert_int_equal(reply.lines, 1);
+	assert_ptr_equal(reply.raw.data, data.data);
+	assert_int_equal(reply.raw.size, data.size);
+	assert_string_equal(reply.enhanced, expected->enhanced);
+}
+
 static void check_good(struct bm_span data, size_t cut, int code, const char *enhanced, const char *text)
 {
 	struct bm_reply_parser parser;
@@ -36,6 +54,7 @@ static void check_good(struct bm_span data, size_t cut, int code, const char *en
 	assert_true(bm_span_equal(reply.raw, data));
 	bm_reply_text(&reply, got, sizeof got);
 	assert_string_equal(got, text);
+	check_scan(data, &reply);
 	bm_reply_parser_deinit(&parser);
 }
 
@@ -64,6 +83,7 @@ static void check_bad(struct bm_span data, size_t cut, const char *fault)
 
 static void bad_at_every_cut(struct bm_span data, const char *fault)
 {
+	check_scan(data, NULL);
 	for (size_t cut = 0; cut <= data.size; cut++)
 		check_bad(data, cut, fault);
 	check_bad(data, SIZE_MAX, fault);
