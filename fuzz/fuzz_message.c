@@ -2,7 +2,9 @@
 /*
  * Any octets as options and content: the first two choose form and flags, then NUL-ended attributes, the rest is
  * content. A copy has CR LF alone as line ends and ends in one, every line that begins with a dot is stuffed, no line
- * is too long unless wrapping is trusted, headers are ASCII, and its size is what was foretold.
+ * is too long unless wrapping is trusted, headers are ASCII, and its size is what was foretold. With slots: values that
+ * are taken can be rendered, whatever they are they make no header and no address more, and a copy is the same each
+ * time.
  */
 #include "mail/encode.h"
 #include "mail/fold.h"
@@ -36,6 +38,7 @@ static const char *take_text(struct input *in)
 	return nul == start ? NULL : (const char *)start;
 }
 
+/* CR LF alone, and no line too long. */
 static void check_lines(struct bm_span text, bool any_length, uint64_t expected)
 {
 	bool header = true;
@@ -76,6 +79,96 @@ static void check_headers(struct bm_span text)
 	}
 }
 
+static size_t count_fields(struct bm_span text)
+{
+	struct bm_lines lines;
+	size_t count = 0;
+
+	bm_lines_init(&lines, text);
+	while (bm_lines_next(&lines) && lines.line.size > 0)
+		count += lines.line.data[0] != ' ' && lines.line.data[0] != '\t';
+	return count;
+}
+
+static void gather(struct bm_buf *all, const struct bm_span *spans, size_t count)
+{
+	bm_buf_clear(all);
+	for (size_t i = 0; i < count; i++)
+		REQUIRE(bm_buf_append_span(all, spans[i]) == BM_OK);
+}
+
+/* The plain form is the stuffed one without its dots. */
+static void check_plain(const struct bm_render *render, const struct bm_buf *all)
+{
+	struct bm_buf plain;
+	struct bm_buf want;
+
+	if (render->plain == NULL)
+		return;
+	bm_buf_init(&plain, SIZE_MAX / 2);
+	bm_buf_init(&want, SIZE_MAX / 2);
+	gather(&plain, render->plain, render->plain_count);
+	for (size_t i = 0; i < all->size; i++) {
+		bool dot = all->data[i] == '.' && (i == 0 || all->data[i - 1] == '\n');
+		if (!dot)
+			REQUIRE(bm_buf_append_char(&want, all->data[i]) == BM_OK);
+	}
+	/* A stuffed line keeps the second of its dots. */
+	REQUIRE(bm_span_equal(bm_buf_view(&plain), bm_buf_view(&want)));
+	bm_buf_deinit(&plain);
+	bm_buf_deinit(&want);
+}
+
+#define VALUES 3
+
+/* A copy with these values, if they are taken, is right; returns how many fields it has, 0: they are not taken. */
+static size_t check_values(
+	const struct bm_message *message, const struct bm_address *to, const struct bm_span *given, bool any_length)
+{
+	struct bm_span values[VALUES];
+	struct bm_render render;
+	struct bm_error err = BM_ERROR_INIT;
+	struct bm_buf all;
+	struct bm_buf again;
+	size_t count = 0;
+	const char *reason = NULL;
+	const size_t *columns = bm_message_columns(message, &count);
+
+	for (size_t i = 0; i < count; i++)
+		values[i] = given[columns[i]];
+	if (bm_message_check_values(message, values, count, &reason) != BM_OK) {
+		REQUIRE(reason != NULL && reason[0] != '\0');
+		return 0;
+	}
+	struct bm_copy copy = {.to = to, .seq = 7, .values = values, .value_count = count};
+	bm_render_init(&render);
+	bm_buf_init(&all, SIZE_MAX / 2);
+	bm_buf_init(&again, SIZE_MAX / 2);
+	REQUIRE(bm_message_render(message, &render, &copy, &err) == BM_OK);
+	gather(&all, render.spans, render.count);
+	check_lines(bm_buf_view(&all), any_length, render.size_bytes);
+	check_headers(bm_buf_view(&all));
+	check_plain(&render, &all);
+	REQUIRE(bm_message_render(message, &render, &copy, &err) == BM_OK);
+	gather(&again, render.spans, render.count);
+	REQUIRE(bm_span_equal(bm_buf_view(&all), bm_buf_view(&again)));
+	size_t fields = count_fields(bm_buf_view(&all));
+	bm_buf_deinit(&all);
+	bm_buf_deinit(&again);
+	bm_render_deinit(&render);
+	return fields;
+}
+
+static void check_merged(
+	const struct bm_message *message, const struct bm_address *to, const struct bm_span *given, bool any_length)
+{
+	const struct bm_span harmless[VALUES] = {bm_span_of("a@x.org"), bm_span_of("b@x.org"), bm_span_of("c@x.org")};
+	size_t fields = check_values(message, to, given, any_length);
+	size_t others = check_values(message, to, harmless, any_length);
+
+	REQUIRE(fields == 0 || others == 0 || fields == others);
+}
+
 static void check_copy(const struct bm_message *message, const struct bm_address *to, bool any_length)
 {
 	struct bm_render render;
@@ -86,8 +179,8 @@ static void check_copy(const struct bm_message *message, const struct bm_address
 	bm_buf_init(&all, SIZE_MAX / 2);
 	struct bm_copy copy = {.to = to, .seq = 7};
 	REQUIRE(bm_message_render(message, &render, &copy, &err) == BM_OK);
-	for (size_t i = 0; i < render.count; i++)
-		REQUIRE(bm_buf_append_span(&all, render.spans[i]) == BM_OK);
+	gather(&all, render.spans, render.count);
+	check_plain(&render, &all);
 	check_lines(bm_buf_view(&all), any_length, render.size_bytes);
 	check_headers(bm_buf_view(&all));
 	/* A record that has to be encoded or folded is longer than it was. */
@@ -144,12 +237,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	options.headers = &header;
 	options.header_count = header.name != NULL && header.value != NULL;
 	take_recipient(&to, &in, options.trust_email);
+	static const char *const columns[VALUES] = {"name", "email", "x"};
+	struct bm_span values[VALUES] = {{NULL, 0}};
+	options.merge = data[1] & 0x80;
+	options.columns = columns;
+	options.column_count = VALUES;
+	for (size_t i = 0; options.merge && i < VALUES; i++) {
+		const char *text = take_text(&in);
+		values[i] = text == NULL ? bm_span_make(i == 0 ? "" : NULL, 0) : bm_span_of(text);
+	}
 	options.content = in.at;
 	options.content_size = (size_t)(in.end - in.at);
 	enum bm_code code = bm_message_new(&message, &options, &err);
 	REQUIRE((code == BM_OK) == (message != NULL));
 	REQUIRE(code == BM_OK || (err.code == code && err.text[0] != '\0'));
-	if (code == BM_OK)
+	if (code == BM_OK && options.merge)
+		check_merged(message, &to, values, options.trust_wrapping);
+	else if (code == BM_OK)
 		check_copy(message, &to, options.trust_wrapping);
 	bm_message_free(message);
 	return 0;

@@ -234,6 +234,14 @@ static enum bm_code add_literal(struct header *header, struct bm_span text, stru
 	return add_part(header, &part);
 }
 
+/* One without slots after all (non-ASCII, escaped braces) is checked here, for no values will be. */
+static enum bm_code check_mailbox(struct header *header, const struct bm_part *part)
+{
+	if (bm_pieces_vary(part->pieces) || bm_place_makes_mailbox(header->writer->message, part, NULL))
+		return BM_OK;
+	return refuse(header, header->attribute ? "MB002" : "MB022", "an address that is none");
+}
+
 static enum bm_code add_slots(struct header *header, enum bm_part_kind kind, struct bm_span text, struct bm_span tail)
 {
 	struct bm_part part = {.kind = kind, .tail = tail};
@@ -241,6 +249,8 @@ static enum bm_code add_slots(struct header *header, enum bm_part_kind kind, str
 	if (!bm_utf8_valid(text.data, text.size))
 		return refuse(header, "MB022", "it is not valid UTF-8");
 	enum bm_code code = bm_slots_parse(&header->writer->slots, &part.pieces, text, header->where);
+	if (code == BM_OK && (kind == BM_PART_MAILBOX || kind == BM_PART_BARE))
+		code = check_mailbox(header, &part);
 	return code == BM_OK ? add_part(header, &part) : code;
 }
 

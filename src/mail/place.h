@@ -23,6 +23,9 @@ enum bm_code bm_place_write(struct bm_writing *writing, const struct bm_place *p
 const char *bm_place_check(
 	const struct bm_message *message, const struct bm_place *place, const struct bm_span *values);
 
+/* True when the pieces of a BM_PART_MAILBOX or BM_PART_BARE make exactly one valid mailbox. */
+bool bm_place_makes_mailbox(const struct bm_message *message, const struct bm_part *part, const struct bm_span *values);
+
 /* Between its files. */
 enum bm_code bm_place_write_text(struct bm_writing *writing, const struct bm_place *place) BM_MUST_CHECK;
 enum bm_code bm_place_write_list(struct bm_writing *writing, const struct bm_place *place) BM_MUST_CHECK;

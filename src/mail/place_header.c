@@ -343,6 +343,14 @@ static bool parse_mailbox(struct bm_address *address, const struct bm_message *m
 	return bm_address_parse(address, text, NULL) == BM_OK;
 }
 
+bool bm_place_makes_mailbox(const struct bm_message *message, const struct bm_part *part, const struct bm_span *values)
+{
+	struct bm_address address;
+	char storage[MAILBOX_TEXT_MAX];
+
+	return parse_mailbox(&address, message, part, values, storage);
+}
+
 static enum bm_code put_mailbox(struct line *line, const struct bm_part *part)
 {
 	struct bm_writing *writing = line->writing;
@@ -455,16 +463,13 @@ static const char *check_uri(
 static const char *check_part(
 	const struct bm_message *message, const struct bm_part *part, const struct bm_span *values)
 {
-	struct bm_address address;
-	char storage[MAILBOX_TEXT_MAX];
-
 	if (!bm_pieces_vary(part->pieces))
 		return NULL;
 	const char *reason = check_pieces(message, &part->pieces, values);
 	if (reason != NULL)
 		return reason;
 	bool mailbox = part->kind == BM_PART_MAILBOX || part->kind == BM_PART_BARE;
-	if (mailbox && !parse_mailbox(&address, message, part, values, storage))
+	if (mailbox && !bm_place_makes_mailbox(message, part, values))
 		return first_column(message, &part->pieces)->no_mailbox;
 	return part->kind == BM_PART_URI ? check_uri(message, &part->pieces, values) : NULL;
 }
