@@ -55,7 +55,7 @@ static unsigned char *copy_values(struct bm_item *item, unsigned char *at, const
 {
 	for (size_t i = 0; i < item->value_count; i++) {
 		item->values[i] = bm_span_make(values[i].data == NULL ? NULL : at, values[i].size);
-		if (values[i].size > 0)
+		if (values[i].data != NULL)
 			memcpy(at, values[i].data, values[i].size);
 		at += values[i].size;
 	}

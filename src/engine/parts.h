@@ -90,7 +90,7 @@ bool bm_run_avoids(const struct bm_run *run, size_t server);
 
 /* Hands queued envelopes of the server to its connections. */
 void bm_run_dispatch(struct bm_run *run, size_t server);
-bool bm_slot_takes(const struct bm_run *run, size_t slot);
+bool bm_slot_takes(const struct bm_run *run, size_t index);
 
 /* One of the server's connections takes an envelope now. */
 bool bm_run_server_takes(const struct bm_run *run, size_t server);
@@ -100,7 +100,7 @@ bool bm_run_may_open(struct bm_run *run, size_t server);
 
 /* Begins to open it; false when that failed at once. */
 bool bm_run_open(struct bm_run *run, size_t server);
-void bm_slot_retire(struct bm_run *run, size_t slot);
+void bm_slot_retire(struct bm_run *run, size_t index);
 
 /* Closes what is retired, idle or of no use any more. */
 void bm_run_tend(struct bm_run *run);

@@ -204,17 +204,17 @@ enum bm_code bm_run_ban(struct bm_run *run, struct bm_span line) BM_MUST_CHECK;
 /* Sum over the servers of `connections`, each at least 1. */
 size_t bm_run_slots(const struct bm_run *run);
 
-/* What happened on a slot: greeted, capabilities are known. */
-void bm_run_opened(struct bm_run *run, size_t slot);
+/* What happened on slot index: greeted, capabilities are known. */
+void bm_run_opened(struct bm_run *run, size_t index);
 
 /* RECIPIENT and TRANSACTION events; others are ignored. */
-void bm_run_event(struct bm_run *run, size_t slot, const struct bm_smtp_event *event);
+void bm_run_event(struct bm_run *run, size_t index, const struct bm_smtp_event *event);
 
 /*
  * The connection is gone: it failed to open, died, or our goodbye is over (why NULL). Every transaction of it had its
  * events before. why: what to log, with the manual's id.
  */
-void bm_run_closed(struct bm_run *run, size_t slot, const struct bm_error *why, bool stumbled);
+void bm_run_closed(struct bm_run *run, size_t index, const struct bm_error *why, bool stumbled);
 
 /*
  * Does all that can be done now: reads the list, assigns, submits, opens, closes. *next_ms: when to call it again at

@@ -181,7 +181,9 @@ static void a_server_that_stumbles_is_pipelined_to_less(void **state)
 	assert_int_equal(world->served[0], 1000);
 	assert_int_equal(world->opened[0], 4);
 	assert_int_equal(world->levels[0], BM_SMTP_PIPELINING_OFF);
-	assert_string_equal(world->said, "out of step");
+	assert_string_equal(world->said, "s0 does not bear pipelining=stream: message from now on\nout of step\n"
+									 "s0 does not bear pipelining=message: envelope from now on\nout of step\n"
+									 "s0 does not bear pipelining=envelope: off from now on\nout of step\n");
 	free_world(world);
 }
 

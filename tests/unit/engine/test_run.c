@@ -585,9 +585,9 @@ static void only_addresses_and_domains_can_be_banned(void **state)
 {
 	(void)state;
 	struct bm_run_options options = {.use_envelope = true};
-	struct bm_message *message = message_of(true);
 	struct bm_run run;
 	struct world *world = make_world(NULL, 0);
+	struct bm_message *message = message_of(world, true);
 	assert_int_equal(bm_run_init(&run, &options, &world->port, message, &world->journal, 1, NULL), BM_OK);
 	assert_int_equal(bm_run_ban(&run, bm_span_of("neither one")), BM_E_ADDRESS);
 	bm_run_deinit(&run);
@@ -673,6 +673,61 @@ static void an_unreachable_server_is_asked_again_until_it_is_worthless(void **st
 	assert_string_equal(world->log, "MBS003 MBS003 ");
 }
 
+static void eight_bit_bodies_go_to_servers_that_take_them(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org"};
+	struct world *world = make_world(list, 2);
+	world->body = "gr\xc3\xbc\xc3\x9f dich\r\n";
+	world->offers[0].eight_bit_mime = false;
+	assert_int_equal(run_world(world, true, 2), BM_OK);
+	assert_string_equal(world->story, "connect0 quit0 connect1 send1(a@x.org,b@x.org) quit1 ");
+	assert_string_equal(
+		world->said, "s0 does not offer 8BITMIME, and the message holds octets above 127: it is not used\n");
+	free_world(world);
+}
+
+static void no_server_takes_eight_bit_bodies(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org"};
+	struct world *world = make_world(list, 2);
+	world->body = "gr\xc3\xbc\xc3\x9f dich\r\n";
+	world->offers[0].eight_bit_mime = false;
+	assert_int_equal(run_world(world, true, 1), BM_E_NO_SERVER);
+	assert_int_equal(world->outcomes[1], BM_OUTCOME_UNSENT);
+	assert_int_equal(world->outcomes[2], BM_OUTCOME_UNSENT);
+	free_world(world);
+}
+
+/* Who gets the same copy shares an envelope. */
+static void equal_copies_share_an_envelope(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a1@x.org", "a2@x.org", "b1@x.org", "b2@x.org", "a3@x.org"};
+	struct world *world = make_world(list, 5);
+	world->body = "Dear {{name}}\r\n";
+	world->merge = true;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_string_equal(
+		world->story, "connect0 send0(a1@x.org,a2@x.org) send0(b1@x.org,b2@x.org) send0(a3@x.org) quit0 ");
+	free_world(world);
+}
+
+static void a_value_that_cannot_be_sent_is_told(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "\xc3\xbc <b@x.org>"};
+	struct world *world = make_world(list, 2);
+	world->body = "Dear {{name}}\r\n";
+	world->merge = true;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_string_equal(world->story, "connect0 send0(a@x.org) quit0 ");
+	assert_int_equal(world->outcomes[2], BM_OUTCOME_INVALID);
+	assert_string_equal(world->log, "MB026 ");
+	free_world(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -714,6 +769,10 @@ int main(void)
 		cmocka_unit_test(trusted_bans_compare_local_parts_with_case),
 		cmocka_unit_test(each_limit_ends_a_turn_and_is_asked_for_each_recipient),
 		cmocka_unit_test(the_next_server_begins_its_turn_with_fresh_counters),
+		cmocka_unit_test(eight_bit_bodies_go_to_servers_that_take_them),
+		cmocka_unit_test(no_server_takes_eight_bit_bodies),
+		cmocka_unit_test(equal_copies_share_an_envelope),
+		cmocka_unit_test(a_value_that_cannot_be_sent_is_told),
 		cmocka_unit_test(an_unreachable_server_is_asked_again_until_it_is_worthless),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

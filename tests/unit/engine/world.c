@@ -80,6 +80,11 @@ static enum bm_code next_record(void *user, struct bm_record *record, struct bm_
 		record->size = strlen(record->text);
 	}
 	record->seq = ++world->next;
+	/* The column `name` is the first letter. */
+	world->values[0] = (struct bm_text){record->text, record->size};
+	world->values[1] = (struct bm_text){record->text, 1};
+	record->values = world->values;
+	record->value_count = 2;
 	return BM_OK;
 }
 
@@ -240,7 +245,8 @@ static void log_id(void *user, const struct bm_error *err)
 	struct world *world = user;
 	size_t used = strlen(world->log);
 	snprintf(world->log + used, sizeof world->log - used, "%s ", err->id);
-	snprintf(world->said, sizeof world->said, "%s", err->text);
+	used = strlen(world->said);
+	snprintf(world->said + used, sizeof world->said - used, "%s\n", err->text);
 }
 
 static struct world *world_of(struct bm_journal *journal)
@@ -323,6 +329,7 @@ struct world *make_world(const char *const *records, size_t count)
 	world->records = records;
 	world->record_count = count;
 	world->silence_ms = 1500;
+	world->body = "hello\r\n";
 	world->now_ms = 1000000;
 	world->port = port_of_world;
 	world->port.user = world;
@@ -358,13 +365,17 @@ void free_world(struct world *world)
 	free(world);
 }
 
-struct bm_message *message_of(bool use_envelope)
+struct bm_message *message_of(const struct world *world, bool use_envelope)
 {
+	static const char *const columns[] = {"email", "name"};
 	struct bm_message_options options_ = BM_MESSAGE_OPTIONS_INIT;
 	struct bm_message *message = NULL;
 	struct bm_error err = BM_ERROR_INIT;
-	options_.content = "hello\r\n";
-	options_.content_size = 7;
+	options_.content = world->body;
+	options_.content_size = strlen(world->body);
+	options_.merge = world->merge;
+	options_.columns = columns;
+	options_.column_count = world->merge ? 2 : 0;
 	options_.from = "sender@x.example";
 	options_.to = "list@x.example";
 	options_.use_envelope = use_envelope;
@@ -610,7 +621,7 @@ static void check_outcomes(const struct world *world, const struct bm_run *run)
 
 enum bm_code run_world(struct world *world, bool use_envelope, size_t servers)
 {
-	struct bm_message *message = message_of(use_envelope);
+	struct bm_message *message = message_of(world, use_envelope);
 	struct bm_error err = BM_ERROR_INIT;
 	struct bm_run run;
 	world->run_options.use_envelope = use_envelope;

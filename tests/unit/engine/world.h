@@ -87,8 +87,10 @@ struct world {
 	/* What came of it. */
 	bool quiet; /* no story */
 	char story[8192];
-	char log[512];  /* the ids of what was logged */
-	char said[512]; /* the last text that was logged */
+	char log[512];    /* the ids of what was logged */
+	char said[4096];  /* their texts */
+	const char *body; /* of the message */
+	bool merge;       /* {{name}} is a slot, for the record's first letter */
 	struct bm_run_options run_options;
 	const char *const *bans; /* ends with NULL */
 	size_t outcome_capacity;
@@ -123,7 +125,7 @@ struct world {
 /* Every server has connections = 1 and stays as long as it can (max_messages_per_robin 0). */
 struct world *make_world(const char *const *records, size_t count);
 void free_world(struct world *world);
-struct bm_message *message_of(bool use_envelope);
+struct bm_message *message_of(const struct world *world, bool use_envelope);
 
 /* Runs the world's campaign and checks that every record that was read has exactly one outcome. */
 enum bm_code run_world(struct world *world, bool use_envelope, size_t servers);
