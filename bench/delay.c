@@ -15,11 +15,13 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -359,6 +361,8 @@ static void start(struct proxy *proxy, const char *where)
 {
 	uint16_t port = 0;
 
+	/* The kernel would wake us up to 50 µs late. */
+	(void)prctl(PR_SET_TIMERSLACK, 1UL);
 	queue_init(&proxy->connects);
 	queue_init(&proxy->chunks);
 	proxy->block = malloc(BLOCK_SIZE);
@@ -366,6 +370,7 @@ static void start(struct proxy *proxy, const char *where)
 	if (proxy->block == NULL || proxy->epoll_fd < 0)
 		bench_die("cannot start");
 	proxy->signal_fd = bench_signal_fd();
+	bench_end_with_parent(SIGTERM);
 	proxy->listen_fd = bench_listen(where, &port);
 	watch_own(proxy, &proxy->signal_fd);
 	watch_own(proxy, &proxy->listen_fd);

@@ -59,6 +59,7 @@ class Files:
     def body(self, size):
         return self.path(f"body-{size}.txt", lambda file: file.write(LINE * (size // len(LINE) + 1)))
 
-    def forget(self, path):
+    def clear(self):
         with self.lock:
-            path.unlink(missing_ok=True)
+            for path in self.folder.iterdir():
+                path.unlink()

@@ -9,9 +9,9 @@ import statistics
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from senders import PROGRAMS
+from senders import PROGRAMS, Sender, Work
 
 CORES = sorted(os.sched_getaffinity(0))
 SENDER_CORE = str(CORES[0]) if len(CORES) > 1 else "-"
@@ -20,9 +20,10 @@ RUN_SECONDS = 120  # one that takes longer is ended and fails
 MOST_RECIPIENTS = 2_000_000
 # Of one core: below it, several runs at once do not disturb each other.
 IDLE_SHARE = 0.05
-# A run over a long wire takes so many round trips, so that setting it up is a small part of it, but not longer than that.
-ROUND_TRIPS = 150
-WIRE_SECONDS = 4
+# A run over a long wire takes so many round trips, but no longer than that.
+ROUND_TRIPS = 80
+WIRE_SECONDS = 2.5
+REALTIME = ("chrt", "-f", "10")
 
 
 class Failed(Exception):
@@ -62,11 +63,47 @@ class Figures:
     calls: float = None
 
 
+@dataclass
+class Plan:
+    sender: Sender
+    work: Work
+    how: dict  # further arguments of Bench.run
+    base: Run  # a short one
+    waits: bool  # mostly for the wire: its runs can be made together
+    runs: list = field(default_factory=list)
+    failed: str = ""
+
+    def rate(self, run):
+        """On a long wire without what setting up takes."""
+        if not self.how.get("round_trip_ms"):
+            return run.rate()
+        return (run.recipients - self.base.recipients) / max(run.seconds - self.base.seconds, 1e-6)
+
+    def figures(self):
+        if self.failed:
+            raise Failed(self.failed)
+        rates = [self.rate(run) for run in self.runs]
+        more = max(self.work.total() - self.base.recipients, 1)
+        return Figures(
+            sender=self.sender.name,
+            limit=self.sender.limit,
+            recipients=self.work.total(),
+            runs=len(self.runs),
+            rate=statistics.median(rates),
+            lowest=min(rates),
+            highest=max(rates),
+            cpu_us=statistics.median((run.cpu - self.base.cpu) / more * 1e6 for run in self.runs),
+            peak=statistics.median(run.peak for run in self.runs),
+            sink_busy=statistics.median(run.sink_cpu / max(run.seconds, 1e-6) for run in self.runs),
+        )
+
+
 @contextmanager
-def child(*arguments):
+def child(arguments, priority):
     """One of our servers, on the sink's core: its port, and a dictionary that holds its report afterwards."""
     pin = ["taskset", "-c", SINK_CORE] if SINK_CORE else []
-    process = subprocess.Popen([*pin, *map(str, arguments)], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    command = [str(word) for word in (*priority, *pin, *arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     report = {}
     try:
         yield int(process.stdout.readline()), report
@@ -83,17 +120,19 @@ def child(*arguments):
 class Bench:
     """How often and how long to measure, where the scratch files are."""
 
-    def __init__(self, made, runs, seconds, strace):
+    def __init__(self, made, runs, seconds, strace=True, realtime=False):
         self.made = made
         self.runs = runs
         self.seconds = seconds  # of one run, about
         self.strace = strace
+        self.priority = REALTIME if realtime else ()
         self.numbers = itertools.count()
 
     def run_command(self, sender, work, wrap=()):
         """Runs it and returns what usage.c says of it."""
         file = self.made.folder / f"usage-{next(self.numbers)}.json"
-        command = [PROGRAMS / "usage", file, SENDER_CORE, RUN_SECONDS, *wrap, *sender.command(work, self.made)]
+        usage = [*self.priority, PROGRAMS / "usage", file, SENDER_CORE, RUN_SECONDS]
+        command = [*usage, *wrap, *sender.command(work, self.made)]
         done = subprocess.run(
             [str(word) for word in command],
             cwd=self.made.folder,
@@ -115,10 +154,11 @@ class Bench:
         reports, servers = [], []
         with ExitStack() as stack:
             for more in sinks:
-                port, report = stack.enter_context(child(PROGRAMS / "sink", "--listen", "127.0.0.1:0", *more))
+                sink = (PROGRAMS / "sink", "--listen", "127.0.0.1:0", *more)
+                port, report = stack.enter_context(child(sink, self.priority))
                 if round_trip_ms:
-                    far = ("--to", f"127.0.0.1:{port}", "--delay-ms", round_trip_ms)
-                    port, _ = stack.enter_context(child(PROGRAMS / "delay", *far))
+                    wire = (PROGRAMS / "delay", "--to", f"127.0.0.1:{port}", "--delay-ms", round_trip_ms)
+                    port, _ = stack.enter_context(child(wire, self.priority))
                 servers.append(f"127.0.0.1:{port}")
                 reports.append(report)
             used = self.run_command(sender, replace(work, servers=(*servers, *dead)), wrap)
@@ -147,38 +187,39 @@ class Bench:
                 return rounded(min(count * factor, most), work.connections), run
             count = min(rounded(count * min(factor, 30), work.connections), most)
 
-    def figures(self, sender, work, **how):
+    def plan(self, sender, work, **how):
+        """The short run of a sender, and how long its long ones will be."""
         count, tried = self.calibrate(sender, work, **how)
-        small, large = work.of(max(work.connections, count // 10)), work.of(count)
+        small = work.of(max(work.connections, count // 10))
         base = min((self.run(sender, small, **how) for _ in range(2)), key=lambda run: run.cpu)
-        # Those that mostly wait for a long wire can wait together.
-        together = self.runs if how.get("round_trip_ms") and tried.cpu < IDLE_SHARE * tried.seconds else 1
-        with ThreadPoolExecutor(together) as pool:
-            runs = list(pool.map(lambda _: self.run(sender, large, **how), range(self.runs)))
-        return self.summary(sender, base, runs)
+        waits = bool(how.get("round_trip_ms")) and tried.cpu < IDLE_SHARE * tried.seconds
+        return Plan(sender, work.of(count), how, base, waits)
 
-    def summary(self, sender, base, runs):
-        rates = [run.rate() for run in runs]
-        more = max(runs[0].recipients - base.recipients, 1)
-        return Figures(
-            sender=sender.name,
-            limit=sender.limit,
-            recipients=runs[0].recipients,
-            runs=len(runs),
-            rate=statistics.median(rates),
-            lowest=min(rates),
-            highest=max(rates),
-            cpu_us=statistics.median((run.cpu - base.cpu) / more * 1e6 for run in runs),
-            peak=statistics.median(run.peak for run in runs),
-            sink_busy=statistics.median(run.sink_cpu / max(run.seconds, 1e-6) for run in runs),
-        )
+    def repeat(self, plans):
+        """The long runs. In rounds, so that a machine that changes its mind changes it for all."""
+        for plan in plans:
+            if plan.waits:
+                with ThreadPoolExecutor(self.runs) as pool:
+                    list(pool.map(self.add_run, [plan] * self.runs))
+        for _ in range(self.runs):
+            for plan in plans:
+                if not plan.waits:
+                    self.add_run(plan)
 
-    def calls(self, sender, work, recipients):
+    def add_run(self, plan):
+        if plan.failed:
+            return
+        try:
+            plan.runs.append(self.run(plan.sender, plan.work, **plan.how))
+        except Failed as error:
+            plan.failed = str(error)
+
+    def calls(self, sender, work):
         """System calls a recipient: a longer run less a shorter one, counted by strace. None without strace."""
         if not self.strace:
             return None
         # Few enough for a minute's patience, enough for those that need a call in twenty messages.
-        large = max(2 * work.connections, min(recipients // work.recipients // 10, 20_000))
+        large = max(2 * work.connections, min(work.transactions // 10, 20_000))
         small = max(work.connections, large // 4)
         counts = [self.count_calls(sender, work.of(count)) for count in (small, large)]
         return (counts[1] - counts[0]) / ((large - small) * work.recipients) if large > small else None

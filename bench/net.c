@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -104,4 +105,9 @@ int bench_signal_fd(void)
 	if (fd < 0)
 		bench_die("cannot wait for signals");
 	return fd;
+}
+
+void bench_end_with_parent(int signal_number)
+{
+	(void)prctl(PR_SET_PDEATHSIG, (unsigned long)signal_number);
 }

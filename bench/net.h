@@ -25,4 +25,7 @@ void bench_set_nodelay(int fd);
 /* A descriptor that becomes readable at SIGTERM or SIGINT, which no longer end the program. */
 int bench_signal_fd(void);
 
+/* The signal comes when the thread that started this process ends, so that nothing outlives a run that was cut off. */
+void bench_end_with_parent(int signal_number);
+
 #endif

@@ -6,7 +6,7 @@ import platform
 import re
 import subprocess
 
-from tables import MEBIBYTE, FourServers, Grid, Growth
+from tables import FOUR_CONNECTIONS, MEBIBYTE, PACE, FourServers, Grid, Growth
 
 HEAD = """# Performance
 
@@ -16,7 +16,8 @@ column: another machine has other figures, and a virtual machine has others each
     make bench                        # all tables, about 25 minutes; writes this page
     scripts/bench --quick             # a look, in about a minute
     scripts/bench --only 2k           # one table; several by several --only. Tables: {tables}
-    scripts/bench --like bulkmail     # only the senders with that in their name
+    scripts/bench --like bulkmail     # the senders with that in their name, and those that the ratios need
+    scripts/bench --realtime          # before all else on the machine: steadier, unkind
     RUNS=9 make bench                 # more runs of each row (5)
 
 What is only a part prints its page and leaves this one alone. BULKMAIL names another command to measure.
@@ -37,7 +38,7 @@ What is only a part prints its page and leaves this one alone. BULKMAIL names an
 - **sink busy** is the share of its core that the sink used. Near 100 % the sink is what limits the rate; then look at the CPU.
 - One connection on a machine without delay measures mostly how fast one core wakes the other.
 - Round trips are made by a proxy (bench/delay.c) that delays octets, half of the round trip in each direction, not replies.
-  Setting a connection up is counted.
+  There the rate is that of a long run less a short one: setting connections up does not count.
 - bulkmail runs without a journal and trusts the list to have no duplicates. `CSV` is a personalised message: slots in subject and
   body, a list with three columns. `plain` is a list of addresses and one text for all.
 
@@ -95,7 +96,11 @@ def percent(value, base):
     return f"{value / base:.0%}" if base else "–"
 
 
-COLUMNS = ("sender", "messages/s", "× smtp-source", "of limit", "CPU µs", "× smtp-source", "× limit", "peak MiB", "calls", "sink busy")
+COLUMNS = (
+    *("sender", "messages/s", "× smtp-source", "of limit"),
+    *("CPU µs", "× smtp-source", "× limit"),
+    *("peak MiB", "calls", "sink busy"),
+)
 
 
 def grid_row(grid, connections, row):
@@ -130,7 +135,8 @@ def grid_text(grid):
 
 
 def growth_text(growth):
-    yield "Plain addresses, 2 kB, 100 recipients an envelope, 20 connections, mode auto. Time and CPU are the whole process's.\n"
+    yield "Plain addresses, 2 kB, 100 recipients an envelope, 20 connections, mode auto. Time and CPU are those of the whole"
+    yield "process, less those of a run with few recipients.\n"
     columns = ("recipients", "duplicates", "runs", "seconds", "µs a recipient", "CPU µs a recipient", "peak MiB")
     yield table(
         columns,
@@ -150,11 +156,15 @@ def growth_text(growth):
 
 
 def four_text(four):
-    yield "2 kB, personalised CSV. *Of the healthy* is the rate without what the slow one took, over that of the two healthy alone.\n"
+    yield f"2 kB, personalised CSV, {FOUR_CONNECTIONS} connections to each server; the slow one takes {PACE} times as long as each of the"
+    yield "healthy does. *Of the healthy* is the rate without what the slow one took, over that of the two healthy alone.\n"
     columns = ("mode", "two healthy alone/s", "all four/s", "of it the slow one/s", "of the healthy")
     yield table(
         columns,
-        [(row.mode, number(row.alone), number(row.beside), number(row.slow), f"{row.ratio():.1%}") for row in four.rows],
+        [
+            (row.mode, number(row.alone), number(row.beside), number(row.slow), f"{row.ratio():.1%}")
+            for row in four.rows
+        ],
     )
 
 

@@ -1,10 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The benchmarks: scripts/bench [--quick] [--only TABLE]… [--like TEXT] [--out FILE]. See docs/performance.md, which a whole run writes."""
+"""The benchmarks: scripts/bench [--quick] [--only TABLE]… [--like TEXT] [--realtime] [--out FILE]. A whole run writes
+docs/performance.md, which says how to read it."""
 
 import argparse
 import os
 import pathlib
+import signal
+import sys
 import tempfile
 import time
 
@@ -19,7 +22,8 @@ def arguments(names):
     parser = argparse.ArgumentParser(description="Measures bulkmail beside others. RUNS is the number of runs (5).")
     parser.add_argument("--quick", action="store_true", help="a look: one short run of few senders")
     parser.add_argument("--only", action="append", choices=names, metavar="TABLE", help=f"one of {', '.join(names)}")
-    parser.add_argument("--like", default="", metavar="TEXT", help="only senders whose name has the text")
+    parser.add_argument("--like", default="", metavar="TEXT", help="senders with that in their name, and the ratios' basis")
+    parser.add_argument("--realtime", action="store_true", help="run before all else on the machine: steadier, unkind")
     parser.add_argument("--out", type=pathlib.Path, help="where the page goes")
     return parser.parse_args()
 
@@ -39,13 +43,17 @@ def main():
     runs = 1 if given.quick else int(os.environ.get("RUNS", "5"))
     wanted = given.only or (QUICK if given.quick else list(tables))
     begun = time.monotonic()
+    # So that processes and files are cleared away then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="bulkmail-bench-") as folder:
-        bench = Bench(Files(pathlib.Path(folder)), runs, 0.3 if given.quick else 1.0, has_strace() and not given.quick)
+        files = Files(pathlib.Path(folder))
+        bench = Bench(files, runs, *((0.3, False) if given.quick else (0.8, has_strace())), given.realtime)
         done = {}
         for name in wanted:
             say(f"{name} ({time.monotonic() - begun:.0f} s)")
             tables[name].measure(bench, given.quick, given.like)
             done[name] = tables[name]
+            files.clear()
     text = report.page(done, list(tables), runs)
     page_of(given).write_text(text, encoding="utf-8")
     if is_partial(given):

@@ -12,8 +12,8 @@ import files
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HERE = ROOT / "bench"
 PROGRAMS = ROOT / "build" / "bench"
-BULKMAIL = os.environ.get("BULKMAIL", str(ROOT / "build" / "bulkmail"))
-SERVERS = pathlib.Path(os.environ.get("SERVERS_DIR", ROOT / "build" / "servers"))
+BULKMAIL = os.path.abspath(os.environ.get("BULKMAIL", ROOT / "build" / "bulkmail"))
+SERVERS = pathlib.Path(os.environ.get("SERVERS_DIR", ROOT / "build" / "servers")).absolute()
 POSTFIX = SERVERS / "postfix" / "usr"
 MODES = ("off", "envelope", "message", "stream", "auto")
 
@@ -183,8 +183,9 @@ def limits():
     return [limit("lockstep"), limit("group"), limit("stream")]
 
 
-def bulkmail(mode, personal, *more):
-    """personal: a CSV list and a message with slots, else plain addresses and one text for all."""
+def bulkmail(mode, personal, trusted=True):
+    """personal: a CSV list and a message with slots, else plain addresses and one text for all. trusted: duplicates are
+    not looked for."""
 
     def command(work, made):
         servers = [word for server in work.servers for word in ("--server", server)]
@@ -192,8 +193,9 @@ def bulkmail(mode, personal, *more):
             "Domain": "client.example.com",
             "connections": work.connections,
             "pipelining": mode,
-            "Trusting": "duplicates",
         }
+        if trusted:
+            attributes["Trusting"] = "duplicates"
         if work.recipients > 1:
             attributes["envelope_limit"] = work.recipients
         settings = [word for name, value in attributes.items() for word in ("--set", f"{name}={value}")]
@@ -202,7 +204,7 @@ def bulkmail(mode, personal, *more):
         inputs = ["--list", made.list(work.total(), personal), "--message", made.message(work.size, personal)]
         return [
             *(BULKMAIL, "send", *servers, *settings, *envelope, *inputs),
-            *("--from", files.SENDER, "--no-journal", "--quiet", *more),
+            *("--from", files.SENDER, "--no-journal", "--quiet"),
         ]
 
     return Sender(

@@ -11,6 +11,8 @@ import senders
 from measure import Failed
 from senders import MODES, Work, bulkmail
 
+# What the others are held against.
+BASIS = ("smtp-source", "limit, group", "limit, stream")
 PACE = 50  # how many times slower the slow server is
 FOUR_CONNECTIONS = 8  # to each of the four servers
 GROWTH_BUDGET = 60  # seconds for the runs of one size; one run is made in any case
@@ -36,34 +38,42 @@ class Grid:
         everyone = senders.peers() + senders.limits() + ours
         if not quick:
             return everyone
-        names = ("smtp-source", "limit, group", "limit, stream")
-        return [one for one in everyone if one.name in names or one.mode in ("message", "stream", "auto")]
+        return [one for one in everyone if one.name in BASIS or one.mode in ("message", "stream", "auto")]
 
     def measure(self, bench, quick, like):
         # A look: many connections without a delay, one with it.
         at = slice(0, 1) if self.round_trip_ms else slice(-1, None)
         for connections in self.connections[at] if quick else self.connections:
-            self.rows[connections] = []
-            for sender in self.senders(quick):
-                if sender.one_connection and connections > 1 or like and like not in sender.name:
-                    continue
-                self.measure_row(bench, sender, connections)
+            everyone = [one for one in self.senders(quick) if like in one.name or one.name in BASIS]
+            alone = connections == 1
+            plans = [self.plan(bench, one, connections) for one in everyone if alone or not one.one_connection]
+            plans = [plan for plan in plans if plan]
+            bench.repeat(plans)
+            self.rows[connections] = [row for row in (self.row(bench, plan) for plan in plans) if row]
 
-    def measure_row(self, bench, sender, connections):
+    def plan(self, bench, sender, connections):
         missing = sender.needs()
-        work = Work(1, connections, self.recipients, self.size)
         try:
             if missing:
                 raise Failed(missing)
-            figures = bench.figures(sender, work, round_trip_ms=self.round_trip_ms)
-            if not self.round_trip_ms:
-                figures.calls = bench.calls(sender, work, figures.recipients)
+            work = Work(1, connections, self.recipients, self.size)
+            return bench.plan(sender, work, round_trip_ms=self.round_trip_ms)
         except Failed as error:
-            self.left_out[sender.name] = str(error)
-            say(f"  {sender.name}, {connections} connections: left out: {error}")
-            return
-        self.rows[connections].append(figures)
-        say(f"  {sender.name}, {connections} connections: {figures.rate:,.1f}/s, {figures.cpu_us:.2f} µs CPU")
+            return self.leave_out(sender, error)
+
+    def row(self, bench, plan):
+        try:
+            figures = plan.figures()
+            if not self.round_trip_ms:
+                figures.calls = bench.calls(plan.sender, plan.work)
+        except Failed as error:
+            return self.leave_out(plan.sender, error)
+        say(f"  {figures.sender}, {plan.work.connections}: {figures.rate:,.1f}/s, {figures.cpu_us:.2f} µs CPU")
+        return figures
+
+    def leave_out(self, sender, error):
+        self.left_out[sender.name] = str(error)
+        say(f"  {sender.name} is left out: {error}")
 
     def find(self, name, connections):
         return next((row for row in self.rows.get(connections, ()) if row.sender == name), None)
@@ -81,6 +91,11 @@ class Size:
     peak: float
 
 
+def median_more(runs, bases, value):
+    """By how much the median of the runs is above that of the bases."""
+    return max(statistics.median(map(value, runs)) - statistics.median(map(value, bases)), 0.0)
+
+
 @dataclass
 class Growth:
     title: str
@@ -93,16 +108,15 @@ class Growth:
         for size in self.sizes[:2] if quick else self.sizes:
             for checked in (False, True):
                 self.measure_row(bench, size, checked)
-            bench.made.forget(bench.made.list(size, False))
+            bench.made.clear()
 
     def measure_row(self, bench, size, checked):
-        # The last word on an attribute counts.
-        sender = bulkmail("auto", False, *(("--set", "Trusting=") if checked else ()))
+        sender = bulkmail("auto", False, trusted=not checked)
         few, many = Work(20, 20, 100, 2048), Work(size // 100, 20, 100, 2048)
-        runs = []
+        bases, runs = [], []
         try:
-            base = bench.run(sender, few)
             while len(runs) < bench.runs and sum(run.wall for run in runs) < GROWTH_BUDGET:
+                bases.append(bench.run(sender, few))
                 runs.append(bench.run(sender, many))
         except Failed as error:
             self.left_out[f"{size:,} recipients, duplicates {'checked' if checked else 'trusted'}"] = str(error)
@@ -112,8 +126,8 @@ class Growth:
             recipients=size,
             checked=checked,
             runs=len(runs),
-            seconds=statistics.median(run.wall for run in runs) - base.wall,
-            cpu=statistics.median(run.cpu for run in runs) - base.cpu,
+            seconds=median_more(runs, bases, lambda run: run.wall),
+            cpu=median_more(runs, bases, lambda run: run.cpu),
             peak=statistics.median(run.peak for run in runs),
         )
         self.rows.append(row)
@@ -161,9 +175,11 @@ class FourServers:
         count, run = bench.calibrate(sender, Work(1, FOUR_CONNECTIONS, 1, 2048), sinks=two)
         work = Work(count * 2, FOUR_CONNECTIONS, 1, 2048)
         slow = ("--pace-us", int(2e6 / run.rate() * PACE))
+        alone, beside = [], []
         with nobody() as dead:
-            alone = [bench.run(sender, work, sinks=two) for _ in range(bench.runs)]
-            beside = [bench.run(sender, work, sinks=(*two, slow), dead=(dead,)) for _ in range(bench.runs)]
+            for _ in range(bench.runs):
+                alone.append(bench.run(sender, work, sinks=two))
+                beside.append(bench.run(sender, work, sinks=(*two, slow), dead=(dead,)))
         return Together(
             mode=sender.mode,
             runs=len(alone),

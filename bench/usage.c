@@ -44,6 +44,7 @@ static pid_t start(const char *cpu, char **command)
 	if (pid > 0)
 		return pid;
 	setpgid(0, 0);
+	bench_end_with_parent(SIGKILL);
 	pin(cpu);
 	execvp(command[0], command);
 	bench_die(command[0]);
