@@ -22,7 +22,7 @@ MOST_RECIPIENTS = 2_000_000
 IDLE_SHARE = 0.05
 # A run over a long wire takes so many round trips, but no longer than that.
 ROUND_TRIPS = 80
-WIRE_SECONDS = 4
+WIRE_SECONDS = 2.5
 REALTIME = ("chrt", "-f", "10")
 
 

@@ -170,7 +170,10 @@ static void go_on_leaving(struct line *line)
 	line->said_rset = true;
 	if (code != BM_OK)
 		line->leave_by_ms = now_ms;
-	bm_link_stir(line->link);
+	if (line->said_quit)
+		bm_link_finish(line->link);
+	else
+		bm_link_stir(line->link);
 }
 
 static void port_close(void *user, size_t slot)

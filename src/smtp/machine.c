@@ -200,8 +200,12 @@ static bool is_grouped(enum bm_smtp_command command)
 }
 
 /* Whether a lower mode might have fared better. */
-static bool has_stumbled(const struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_command command)
+static bool has_stumbled(
+	const struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_command command, const struct bm_reply *reply)
 {
+	/* Only a stream says RSET where there is nothing to reset. */
+	if (end == BM_SMTP_END_RSET)
+		return smtp->mode == BM_SMTP_PIPELINING_STREAM && reply->code == 503;
 	if (smtp->mode == BM_SMTP_PIPELINING_OFF || (end != BM_SMTP_END_OUT_OF_STEP && end != BM_SMTP_END_TIMEOUT))
 		return false;
 	if (bm_envelope_open_count(smtp) > 1)
@@ -221,7 +225,7 @@ void bm_machine_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_c
 		.end = smtp->quitting ? BM_SMTP_END_QUIT : end,
 		.reason = reason,
 		.unsent = smtp->output.sent < smtp->output.said,
-		.stumbled = !smtp->quitting && has_stumbled(smtp, end, command),
+		.stumbled = !smtp->quitting && has_stumbled(smtp, end, command, reply),
 	};
 	if (reply != NULL)
 		smtp->closing.reply = *reply;

@@ -320,8 +320,8 @@ static void every_cell_of_the_table(void **state)
 	} table[] = {
 		{"", {OK OK OK, "", "", "", "", ""},
 			{SECOND("ACCEPTED 250") LAST("ACCEPTED 250"), DOUBT "closed OUT_OF_STEP at RSET 354 stumbled\n",
-				BACK "closed RSET at RSET 451\n", BACK "closed RSET at RSET 551\n", BACK "closed RSET at RSET 503\n",
-				BACK "closed 421 at RSET 421\n"}},
+				BACK "closed RSET at RSET 451\n", BACK "closed RSET at RSET 551\n",
+				BACK "closed RSET at RSET 503 stumbled\n", BACK "closed 421 at RSET 421\n"}},
 		{OK, {OK OK, "", "503\r\n503\r\n", "503\r\n554\r\n", "503\r\n503\r\n", ""},
 			{SECOND("ACCEPTED 250") LAST("ACCEPTED 250"), DOUBT "closed OUT_OF_STEP at MAIL 354 stumbled\n",
 				SECOND("DEFERRED 451") LAST("ACCEPTED 250"), SECOND("REFUSED 551") LAST("ACCEPTED 250"),
