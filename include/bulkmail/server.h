@@ -45,8 +45,8 @@ struct bm_server_options {
 	const char *conversation;             /* path of the log of the talk */
 	const char *dummy_file;               /* set: a DummyServer, which writes there instead of connecting */
 	uint64_t connections;
-	const char *pipelining; /* "off", "envelope", "message", "stream", "auto" */
-	uint64_t pipeline_depth;
+	const char *pipelining;             /* "off", "envelope", "message", "stream", "auto" */
+	uint64_t pipeline_depth;            /* transactions, 0 = unset: as many as the round trip asks for, 32 to 256 */
 	uint64_t max_errors_per_connection; /* 4yz and 5yz replies, 0 = no limit */
 	const char *tls;
 	uint64_t tls_wrapper;
@@ -63,8 +63,7 @@ struct bm_server_options {
 #define BM_SERVER_OPTIONS_INIT                                                                                         \
 	{                                                                                                                  \
 		.size = sizeof(struct bm_server_options), .max_connection_attempts = 5, .envelope_limit = 100,                 \
-		.max_messages_per_robin = BM_ROBIN_UNSET, .talk_attempts = 1, .connections = 4, .pipeline_depth = 32,          \
-		.max_errors_per_connection = 8                                                                                 \
+		.max_messages_per_robin = BM_ROBIN_UNSET, .talk_attempts = 1, .connections = 4, .max_errors_per_connection = 8 \
 	}
 
 /* One attribute by name and value, as in a conf file. */

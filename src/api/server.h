@@ -15,6 +15,8 @@
 
 #define BM_SERVER_NAME_MAX 320
 #define BM_REPLY_CODES 600
+/* Transactions unanswered in a stream at most where pipeline_depth is unset. */
+#define BM_DEPTH_MAX 256
 
 struct bm_server {
 	struct bm_server_options options; /* strings are ours */

@@ -17,6 +17,10 @@
 /* RSET and QUIT together, whatever time_out says: nothing depends on their replies. */
 #define GOODBYE_MS 5000
 
+/* Of a stream whose pipeline_depth is unset. */
+#define DEPTH_MIN 32
+#define DEPTH_A_MILLISECOND 10
+
 enum line_state {
 	LINE_FREE,
 	LINE_CONNECTING,
@@ -189,10 +193,31 @@ static void port_close(void *user, size_t slot)
 	go_on_leaving(line);
 }
 
+/* A stream over a long wire needs more on the way to keep it busy; what is on the way is what a cut leaves in doubt. */
+static size_t wanted_depth(const struct bm_link *link)
+{
+	uint64_t since_us = 0;
+	uint64_t round_trip_us = 0;
+
+	(void)bm_link_awaiting(link, &since_us, &round_trip_us);
+	uint64_t depth = round_trip_us * DEPTH_A_MILLISECOND / 1000;
+	if (depth > BM_DEPTH_MAX)
+		return BM_DEPTH_MAX;
+	return depth < DEPTH_MIN ? DEPTH_MIN : (size_t)depth;
+}
+
 static size_t port_room(void *user, size_t slot)
 {
 	const struct line *line = line_at(user, slot);
-	return line->state == LINE_OPEN ? bm_smtp_room(line->link->smtp) : 0;
+
+	if (line->state != LINE_OPEN)
+		return 0;
+	size_t room = bm_smtp_room(line->link->smtp);
+	if (bm_campaign_server(line->world->campaign, line->server)->options.pipeline_depth != 0 ||
+		bm_smtp_mode(line->link->smtp) != BM_SMTP_PIPELINING_STREAM)
+		return room;
+	size_t spare = BM_DEPTH_MAX - wanted_depth(line->link);
+	return room > spare ? room - spare : 0;
 }
 
 static uint64_t port_errors(void *user, size_t slot)

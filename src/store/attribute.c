@@ -131,7 +131,7 @@ static const struct bm_attribute_info table[] = {
 		.max = 1000,
 		.offset = FIELD(pipeline_depth),
 		.unit = "transactions",
-		.initial = "32"},
+		.initial = ""},
 	COUNT(max_errors_per_connection, 0, COUNT_MAX, "replies", "8"),
 	{CHOICE(tls, BM_OWNER_SERVER, FIELD(tls), tls_choices, "none"), .later = "speak TLS", .now = tls_now},
 	{.name = "tls_wrapper",
