@@ -20,7 +20,7 @@ void bm_window_completed(struct bm_window *window, uint64_t now_ms)
 {
 	uint64_t elapsed_us = (now_ms - window->since_ms) * 1000;
 
-	if (window->gap_us == 0)
+	if (window->gap_us == 0 && window->completed == 0)
 		window->gap_us = elapsed_us;
 	else
 		window->gap_us = (window->gap_us * (SMOOTHING - 1) + elapsed_us) / SMOOTHING;

@@ -14,6 +14,7 @@ static void one_transaction_each_without_envelopes(void **state)
 	struct world *world = make_world(list, 2);
 	assert_int_equal(run_world(world, false, 1), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(a@x.org) send0(b@x.org) quit0 ");
+	free_world(world);
 }
 
 /* manual: use_envelope, envelope_limit, envelope-shared, list-domain-case */
@@ -26,6 +27,7 @@ static void neighbours_of_a_domain_share_an_envelope(void **state)
 	assert_int_equal(run_world(world, true, 1), BM_OK);
 	assert_string_equal(
 		world->story, "connect0 send0(a@x.org,b@X.ORG) send0(c@x.org) send0(d@y.org) send0(e@x.org) quit0 ");
+	free_world(world);
 }
 
 /* manual: max_messages_per_robin, turn-ends, turn-finishes-envelope */
@@ -39,6 +41,7 @@ static void the_robin_goes_round(void **state)
 	assert_int_equal(run_world(world, true, 2), BM_OK);
 	assert_string_equal(
 		world->story, "connect0 send0(a@x.org,b@x.org) connect1 send1(c@x.org) send0(d@x.org,e@x.org) quit0 quit1 ");
+	free_world(world);
 }
 
 /* manual: max_messages, row-limit-open-envelope, turn-finishes-envelope, reached_limit-max_messages */
@@ -51,6 +54,7 @@ static void an_open_envelope_is_finished_before_the_limit(void **state)
 	assert_int_equal(run_world(world, true, 2), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(a@x.org,b@x.org) quit0 connect1 send1(c@x.org) quit1 ");
 	assert_true(world->policies[0].worthless);
+	free_world(world);
 }
 
 /* manual: max_messages_per_connection, reached_limit-connection */
@@ -62,6 +66,7 @@ static void a_new_connection_after_its_limit(void **state)
 	world->options[0].max_messages_per_connection = 2;
 	assert_int_equal(run_world(world, false, 1), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(a@x.org) send0(b@x.org) quit0 connect0 send0(c@x.org) quit0 ");
+	free_world(world);
 }
 
 /* manual: max_messages_while_awake, sleep_length */
@@ -74,6 +79,7 @@ static void sleeps_and_goes_on_with_the_same_envelope(void **state)
 	world->options[0].sleep_length = 7;
 	assert_int_equal(run_world(world, true, 1), BM_OK);
 	assert_string_equal(world->story, "connect0 sleep:7000 send0(a@x.org,b@x.org,c@x.org) quit0 ");
+	free_world(world);
 }
 
 /* F30: nothing was said yet, so nobody is put back. */
@@ -88,6 +94,7 @@ static void a_server_that_hung_up_in_a_sleep_is_called_again(void **state)
 	assert_int_equal(run_world(world, true, 1), BM_OK);
 	assert_string_equal(world->story, "connect0 sleep:7000 connect0 send0(a@x.org,b@x.org,c@x.org) quit0 ");
 	assert_int_equal(world->policies[0].sent.messages_connection, 3);
+	free_world(world);
 }
 
 /* The open envelope does not wait for the end of a sleep while others are awake. */
@@ -130,6 +137,7 @@ static void no_messages_left_on_any_server(void **state)
 	assert_int_equal(run_world(world, false, 2), BM_E_NO_SERVER);
 	assert_int_equal(world->outcomes[2], BM_OUTCOME_ACCEPTED);
 	assert_int_equal(world->outcomes[3], BM_OUTCOME_UNSENT);
+	free_world(world);
 }
 
 /* manual: MB012, row-all-unreachable */
@@ -145,6 +153,7 @@ static void all_servers_unreachable_is_the_end(void **state)
 	assert_int_equal(world->outcomes[1], BM_OUTCOME_UNSENT);
 	assert_int_equal(world->outcomes[2], BM_OUTCOME_INVALID);
 	assert_int_equal(world->outcomes[3], BM_OUTCOME_UNSENT);
+	free_world(world);
 }
 
 /* manual: turn-skips-unreachable */
@@ -156,6 +165,7 @@ static void a_dead_server_costs_the_others_nothing(void **state)
 	world->refuses_connects[0] = true;
 	assert_int_equal(run_world(world, false, 2), BM_OK);
 	assert_string_equal(world->story, "fail0 connect1 send1(a@x.org) send1(b@x.org) quit1 ");
+	free_world(world);
 }
 
 static enum bm_smtp_disposition temporary_at_first(
@@ -182,6 +192,7 @@ static void a_deferred_recipient_is_tried_again_after_a_while(void **state)
 		"connect0 send0(a@x.org) send0(b@x.org) sleep:10000 quit0 sleep:20000 connect0 send0(a@x.org) quit0 ");
 	assert_int_equal(world->outcomes[1], BM_OUTCOME_ACCEPTED);
 	assert_int_equal(world->attempts[1], 2);
+	free_world(world);
 }
 
 static void a_silent_list_holds_nobody_back(void **state)
@@ -194,6 +205,7 @@ static void a_silent_list_holds_nobody_back(void **state)
 	assert_int_equal(run_world(world, true, 1), BM_OK);
 	assert_string_equal(world->story, "connect0 sleep:1000 send0(a@x.org,b@x.org) sleep:10000 quit0 sleep:20000 "
 									  "connect0 sleep:1000 send0(a@x.org,c@x.org) quit0 ");
+	free_world(world);
 }
 
 static enum bm_smtp_disposition temporary_for_ever(
@@ -223,6 +235,7 @@ static void tries_are_used_up_with_doubling_waits(void **state)
 		"connect0 send0(a@x.org) sleep:10000 quit0 sleep:110000 connect0 send0(a@x.org) quit0 ");
 	assert_int_equal(world->outcomes[1], BM_OUTCOME_DEFERRED);
 	assert_int_equal(world->attempts[1], 4);
+	free_world(world);
 }
 
 static enum bm_smtp_disposition crowded_after_two(
@@ -247,6 +260,7 @@ static void the_rest_of_a_crowded_envelope_follows_at_once(void **state)
 	world->fate = crowded_after_two;
 	assert_int_equal(run_world(world, true, 1), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(a@x.org,b@x.org,c@x.org,d@x.org) send0(c@x.org,d@x.org) quit0 ");
+	free_world(world);
 }
 
 static enum bm_smtp_disposition first_server_dies(
@@ -271,6 +285,7 @@ static void what_a_dying_server_did_not_take_goes_to_the_next(void **state)
 	assert_int_equal(run_world(world, true, 2), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(a@x.org) send0(b@y.org,c@y.org) lost0 connect1 "
 									  "send1(b@y.org,c@y.org) send1(d@z.org) quit1 ");
+	free_world(world);
 }
 
 static enum bm_smtp_disposition lost_at_the_end(
@@ -297,6 +312,7 @@ static void in_doubt_is_never_sent_again(void **state)
 	assert_string_equal(world->story, "connect0 send0(a@x.org) lost0 sleep:1000 connect0 send0(b@y.org) quit0 ");
 	assert_int_equal(world->outcomes[1], BM_OUTCOME_IN_DOUBT);
 	assert_int_equal(world->outcomes[2], BM_OUTCOME_ACCEPTED);
+	free_world(world);
 }
 
 static enum bm_smtp_disposition temporary_then_lost(
@@ -319,6 +335,7 @@ static void an_old_answer_is_not_told_of_what_is_in_doubt(void **state)
 	assert_int_equal(run_world(world, true, 1), BM_OK);
 	assert_int_equal(world->outcomes[1], BM_OUTCOME_IN_DOUBT);
 	assert_int_equal(world->codes[1], 0);
+	free_world(world);
 }
 
 /* The connection dies on every envelope that b is in. */
@@ -371,6 +388,7 @@ static void envelopes_shrink_for_a_server_that_hangs_up_on_a_crowd(void **state)
 	assert_int_equal(run_world(world, true, 1), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(a@x.org,b@x.org,c@x.org,d@x.org) lost0 sleep:1000 connect0 "
 									  "send0(a@x.org,b@x.org) send0(c@x.org,d@x.org) quit0 ");
+	free_world(world);
 }
 
 static enum bm_smtp_disposition always_lost(
@@ -395,6 +413,7 @@ static void a_server_that_greets_and_hangs_up_becomes_worthless(void **state)
 	assert_int_equal(run_world(world, true, 1), BM_E_NO_SERVER);
 	assert_string_equal(world->story, "connect0 send0(a@x.org) lost0 sleep:1000 connect0 send0(a@x.org) lost0 ");
 	assert_int_equal(world->outcomes[1], BM_OUTCOME_UNSENT);
+	free_world(world);
 }
 
 static enum bm_smtp_disposition refused(
@@ -422,6 +441,7 @@ static void a_refused_recipient_does_not_count(void **state)
 	assert_string_equal(world->story, "connect0 send0(a@x.org) send0(b@x.org) send0(c@x.org) quit0 connect1 "
 									  "send1(d@x.org) quit1 ");
 	assert_int_equal(world->outcomes[2], BM_OUTCOME_REFUSED);
+	free_world(world);
 }
 
 static void a_refusal_in_the_last_envelope_does_not_count_either(void **state)
@@ -434,6 +454,7 @@ static void a_refusal_in_the_last_envelope_does_not_count_either(void **state)
 	assert_int_equal(run_world(world, true, 2), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(a@x.org,b@x.org) send0(c@x.org) quit0 connect1 "
 									  "send1(d@x.org) quit1 ");
+	free_world(world);
 }
 
 static enum bm_smtp_disposition wants_authentication(
@@ -460,6 +481,7 @@ static void a_relay_fault_burns_nobody(void **state)
 	assert_int_equal(run_world(world, true, 2), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(a@x.org,b@x.org) quit0 connect1 send1(a@x.org,b@x.org) quit1 ");
 	assert_true(world->policies[0].worthless);
+	free_world(world);
 }
 
 static void the_same_code_to_a_recipient_is_about_the_recipient(void **state)
@@ -472,6 +494,7 @@ static void the_same_code_to_a_recipient_is_about_the_recipient(void **state)
 	assert_int_equal(run_world(world, true, 1), BM_OK);
 	assert_int_equal(world->outcomes[1], BM_OUTCOME_REFUSED);
 	assert_false(world->policies[0].worthless);
+	free_world(world);
 }
 
 /* manual: max_errors_per_connection */
@@ -484,6 +507,7 @@ static void a_connection_with_many_errors_is_retired(void **state)
 	world->options[0].max_errors_per_connection = 2;
 	assert_int_equal(run_world(world, false, 1), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(b@x.org) send0(b1@x.org) quit0 connect0 send0(b2@x.org) quit0 ");
+	free_world(world);
 }
 
 static void stopped_campaigns_account_for_the_rest(void **state)
@@ -498,6 +522,7 @@ static void stopped_campaigns_account_for_the_rest(void **state)
 	assert_int_equal(world->outcomes[3], BM_OUTCOME_DUPLICATE);
 	assert_int_equal(world->outcomes[4], BM_OUTCOME_UNSENT);
 	assert_int_equal(world->transactions, 1);
+	free_world(world);
 }
 
 static void an_endless_list_is_not_read_on_after_a_stop(void **state)
@@ -510,6 +535,7 @@ static void an_endless_list_is_not_read_on_after_a_stop(void **state)
 	assert_int_equal(run_world(world, false, 1), BM_E_STOPPED);
 	/* One is read ahead. */
 	assert_int_equal(world->next, 2);
+	free_world(world);
 }
 
 /* manual: MB017, MB007, list-domain-case, list-display-name */
@@ -524,6 +550,7 @@ static void duplicates_and_invalid_lines_are_not_sent(void **state)
 	assert_int_equal(world->outcomes[2], BM_OUTCOME_DUPLICATE);
 	assert_int_equal(world->outcomes[3], BM_OUTCOME_INVALID);
 	assert_int_equal(world->outcomes[4], BM_OUTCOME_DUPLICATE);
+	free_world(world);
 }
 
 /* manual: MB006 */
@@ -552,6 +579,7 @@ static void trusted_addresses_are_not_checked(void **state)
 	world->run_options.trust_email = true;
 	assert_int_equal(run_world(world, false, 1), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(no mailbox) send0(jim@localhost) quit0 ");
+	free_world(world);
 }
 
 /* manual: Trusting-duplicates */
@@ -564,6 +592,7 @@ static void trusted_duplicates_are_sent(void **state)
 	assert_int_equal(run_world(world, true, 1), BM_OK);
 	assert_string_equal(world->story, "connect0 send0(a@x.org,a@x.org,A@x.org) quit0 ");
 	assert_string_equal(world->log, "");
+	free_world(world);
 }
 
 /* manual: MB018, list-domain-case */
@@ -579,6 +608,7 @@ static void banned_addresses_and_domains(void **state)
 	assert_string_equal(world->log, "MB018 MB018 ");
 	assert_int_equal(world->outcomes[2], BM_OUTCOME_BANNED);
 	assert_int_equal(world->outcomes[3], BM_OUTCOME_BANNED);
+	free_world(world);
 }
 
 static void only_addresses_and_domains_can_be_banned(void **state)
@@ -609,6 +639,7 @@ static void trusted_bans_compare_local_parts_with_case(void **state)
 	assert_int_equal(world->outcomes[1], BM_OUTCOME_ACCEPTED);
 	assert_int_equal(world->outcomes[2], BM_OUTCOME_BANNED);
 	assert_int_equal(world->outcomes[3], BM_OUTCOME_BANNED);
+	free_world(world);
 }
 
 /* manual: turn-ends, reached_limit */
@@ -671,6 +702,7 @@ static void an_unreachable_server_is_asked_again_until_it_is_worthless(void **st
 									  "sleep:60000 send1(c@x.org) sleep:60000 send1(d@x.org) quit1 ");
 	assert_true(world->policies[0].worthless);
 	assert_string_equal(world->log, "MBS003 MBS003 ");
+	free_world(world);
 }
 
 static void eight_bit_bodies_go_to_servers_that_take_them(void **state)

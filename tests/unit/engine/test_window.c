@@ -51,6 +51,23 @@ static void idle_time_is_not_the_servers(void **state)
 	assert_int_equal(window.gap_us, 10000);
 }
 
+/* Replies come in bursts, a round trip apart: that does not look like a slow server. */
+static void bursts_leave_the_window_open(void **state)
+{
+	(void)state;
+	struct bm_window window;
+	uint64_t now_ms = 0;
+	bm_window_init(&window, 0);
+	bm_window_begin(&window, now_ms);
+	for (int burst = 0; burst < 50; burst++) {
+		now_ms += 100;
+		for (int i = 0; i < 32; i++) {
+			bm_window_completed(&window, now_ms);
+			assert_true(burst == 0 || bm_window_size(&window) > 32);
+		}
+	}
+}
+
 static struct bm_odds odds_of(uint64_t errors_each, uint64_t count, uint64_t refused_of_100)
 {
 	struct bm_odds odds = {0};
@@ -105,6 +122,7 @@ int main(void)
 		cmocka_unit_test(holds_what_is_worked_off_in_a_second),
 		cmocka_unit_test(what_is_known_of_the_server_serves_its_next_connection),
 		cmocka_unit_test(idle_time_is_not_the_servers),
+		cmocka_unit_test(bursts_leave_the_window_open),
 		cmocka_unit_test(few_in_flight_where_each_brings_errors),
 		cmocka_unit_test(few_rcpts_unanswered_where_many_are_refused),
 		cmocka_unit_test(old_errors_are_forgotten),

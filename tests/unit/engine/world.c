@@ -48,9 +48,24 @@ static bool at_silence(const struct world *world)
 	return world->records != NULL && at < world->record_count && world->records[at] == NULL;
 }
 
+/* A silence by dice, not two in a row. */
+static bool falls_silent(struct world *world)
+{
+	bool spoke = !world->silent;
+
+	world->silent = world->silent && world->now_ms < world->silent_until_ms;
+	if (world->silent || !spoke || roll(world, world->silence_sides) != 0)
+		return world->silent;
+	world->silent = true;
+	world->silent_until_ms = world->now_ms + 1 + roll(world, 4000);
+	return true;
+}
+
 /* A NULL in the list is a silence: nothing comes for a while. */
 static bool is_silent(struct world *world)
 {
+	if (world->silence_sides != 0)
+		return falls_silent(world);
 	while (at_silence(world)) {
 		if (!world->silent)
 			world->silent_until_ms = world->now_ms + world->silence_ms;
@@ -566,7 +581,7 @@ static void move_clock(struct world *world, uint64_t next_ms)
 		busy = busy || at_ms != UINT64_MAX;
 		until_ms = at_ms < until_ms ? at_ms : until_ms;
 	}
-	if (world->silent && world->silent_until_ms < until_ms)
+	if (world->silent && world->silent_until_ms > from_ms && world->silent_until_ms < until_ms)
 		until_ms = world->silent_until_ms;
 	/* Nothing could ever happen again: the engine has lost somebody. */
 	assert_true(until_ms != UINT64_MAX);

@@ -55,7 +55,8 @@ struct world {
 	uint64_t silence_ms; /* how long each lasts */
 	uint64_t silent_until_ms;
 	bool silent;
-	bool endless; /* it cannot be read to its end without waiting */
+	uint64_t silence_sides; /* of the dice that say whether a made list falls silent; 0: never */
+	bool endless;           /* it cannot be read to its end without waiting */
 	bool (*make_record)(struct world *world, uint64_t seq, char *text, size_t size); /* instead of records */
 	char made[128];
 	struct bm_text values[4];
