@@ -89,16 +89,10 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Waits until the deadline at the most, in slices where somebody wants a pulse. */
 static void wait_for_peer(struct bm_driver *driver, bool want_write, uint64_t deadline)
 {
 	uint64_t until = driver->deadline_ms == 0 ? deadline : earlier(deadline, driver->deadline_ms);
-
-	if (driver->pulse != NULL)
-		until = earlier(until, bm_clock_monotonic_ms() + BM_DRIVER_PULSE_MS);
 	bm_stream_wait(driver->stream, want_write, until, driver->waker);
-	if (driver->pulse != NULL)
-		driver->pulse(driver->pulse_user);
 }
 
 /* Reading goes on while writing (RFC 2920, 3.1): neither side may wait for the other for ever. */

@@ -8,19 +8,12 @@
 #include "net/waker.h"
 #include "smtp/smtp.h"
 
-/* How often at least the pulse is called during a wait. */
-#define BM_DRIVER_PULSE_MS 200
-
-typedef void bm_driver_pulse_fn(void *user);
-
 struct bm_driver {
-	struct bm_smtp *smtp;      /* borrowed */
-	struct bm_stream *stream;  /* borrowed */
-	struct bm_waker *waker;    /* borrowed; NULL: none */
-	unsigned patience;         /* bm_driver_next gives up once bm_waker_count exceeds this */
-	uint64_t deadline_ms;      /* monotonic; bm_driver_next gives up then; 0: never */
-	bm_driver_pulse_fn *pulse; /* called while it waits, for a progress line; NULL: none */
-	void *pulse_user;
+	struct bm_smtp *smtp;     /* borrowed */
+	struct bm_stream *stream; /* borrowed */
+	struct bm_waker *waker;   /* borrowed; NULL: none */
+	unsigned patience;        /* bm_driver_next gives up once bm_waker_count exceeds this */
+	uint64_t deadline_ms;     /* monotonic; bm_driver_next gives up then; 0: never */
 };
 
 /*

@@ -223,8 +223,10 @@ void bm_loop_free(struct bm_loop *loop)
 {
 	if (loop == NULL)
 		return;
-	while (loop->links != NULL)
-		bm_link_free(&loop->links->base);
+	for (struct link *link = loop->links, *after = NULL; link != NULL; link = after) {
+		after = link->after;
+		bm_link_free(&link->base);
+	}
 	uv_walk(&loop->uv, close_rest, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	uv_loop_close(&loop->uv);
