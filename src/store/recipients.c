@@ -83,13 +83,17 @@ static enum bm_list_format format_of(const char *name)
 	return ends_nocase(name, ".jsonl") || ends_nocase(name, ".ndjson") ? BM_LIST_JSON_LINES : BM_LIST_PLAIN;
 }
 
-static enum bm_code check_options(const struct bm_recipients_options *options, struct bm_error *err)
+/* A caller of another version has a struct of another size: what it does not know keeps its default. */
+static enum bm_code read_options(
+	struct bm_recipients_options *known, const struct bm_recipients_options *options, struct bm_error *err)
 {
-	if (options == NULL || options->size < sizeof *options)
+	*known = (struct bm_recipients_options)BM_RECIPIENTS_OPTIONS_INIT;
+	if (options == NULL || options->size == 0)
 		return bm_error_set(
 			err, BM_E_USAGE, "", "struct bm_recipients_options was not set up by BM_RECIPIENTS_OPTIONS_INIT");
-	if (options->format > BM_LIST_JSON_LINES)
-		return bm_error_set(err, BM_E_USAGE, "", "there is no list format %d", (int)options->format);
+	memcpy(known, options, options->size < sizeof *known ? options->size : sizeof *known);
+	if (known->format > BM_LIST_JSON_LINES)
+		return bm_error_set(err, BM_E_USAGE, "", "there is no list format %d", (int)known->format);
 	return BM_OK;
 }
 
@@ -109,13 +113,14 @@ static enum bm_code set_format(
 enum bm_code bm_recipients_open_as(
 	struct bm_recipients **out, const char *path, const struct bm_recipients_options *options, struct bm_error *err)
 {
+	struct bm_recipients_options known;
 	struct stat status;
 	int fd = -1;
 
 	*out = NULL;
 	if (path == NULL || path[0] == '\0')
 		return bm_error_set(err, BM_E_USAGE, "MB701", "a list needs a path");
-	enum bm_code code = check_options(options, err);
+	enum bm_code code = read_options(&known, options, err);
 	if (code == BM_OK)
 		code = open_list(&fd, path, &status, err);
 	if (code != BM_OK)
@@ -129,7 +134,7 @@ enum bm_code bm_recipients_open_as(
 	(*out)->fd = fd;
 	(*out)->owns_fd = strcmp(path, "-") != 0;
 	measure(*out, &status, lseek(fd, 0, SEEK_CUR));
-	return set_format(out, options->format, path, err);
+	return set_format(out, known.format, path, err);
 }
 
 enum bm_code bm_recipients_open(struct bm_recipients **out, const char *path, struct bm_error *err)
@@ -149,12 +154,13 @@ enum bm_code bm_recipients_new_stream(struct bm_recipients **out, FILE *stream, 
 enum bm_code bm_recipients_new_stream_as(
 	struct bm_recipients **out, FILE *stream, const struct bm_recipients_options *options, struct bm_error *err)
 {
+	struct bm_recipients_options known;
 	struct stat status;
 
 	*out = NULL;
 	if (stream == NULL)
 		return bm_error_set(err, BM_E_USAGE, "MB701", "a list needs an open stream, got NULL");
-	enum bm_code code = check_options(options, err);
+	enum bm_code code = read_options(&known, options, err);
 	if (code == BM_OK)
 		code = new_list(out, LIST_STREAM, err);
 	if (code != BM_OK)
@@ -163,7 +169,7 @@ enum bm_code bm_recipients_new_stream_as(
 	int fd = fileno(stream);
 	if (fd >= 0 && fstat(fd, &status) == 0)
 		measure(*out, &status, ftello(stream));
-	return set_format(out, options->format, "the list", err);
+	return set_format(out, known.format, "the list", err);
 }
 
 enum bm_code bm_recipients_new_callback(
