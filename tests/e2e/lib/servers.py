@@ -159,7 +159,7 @@ class Server:
 class Postfix(Server):
     name = "postfix"
     log_name = "maillog"
-    refusal_pattern = r"NOQUEUE: reject: RCPT from [^:]*: 550 5\.1\.1 <([^>]*)>"
+    refusal_pattern = r"reject: RCPT from [^:]*: 550 5\.1\.1 <([^>]*)>"
 
     MAIN = """\
 compatibility_level = 3.6
