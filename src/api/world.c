@@ -27,17 +27,20 @@ enum line_state {
 	LINE_GREETING,
 	LINE_OPEN,
 	LINE_LEAVING, /* the goodbye is being said */
+	LINE_PARTED,  /* QUIT was said: the engine may have another connection in its place */
 	LINE_GONE,    /* the engine is to be told */
 };
 
-/* One connection, by slot. */
+/* One connection, of a slot; of none when it has parted. */
 struct line {
 	struct world *world;
+	struct line *next; /* of those that have parted, the oldest first */
+	size_t slot;
 	enum line_state state;
 	size_t server;
 	enum bm_smtp_pipelining pipelining;
 	struct bm_connect *connect; /* CONNECTING */
-	struct bm_link *link;       /* GREETING, OPEN, LEAVING */
+	struct bm_link *link;       /* GREETING, OPEN, LEAVING, PARTED */
 	bool said_rset;
 	bool said_quit;
 	uint64_t leave_by_ms;
@@ -48,9 +51,11 @@ struct world {
 	struct bm_campaign *campaign;
 	struct bm_run *run;
 	struct bm_loop *loop;
-	struct line *lines;
+	struct line **lines; /* by slot */
 	size_t count;
-	size_t going; /* lines that are LEAVING or GONE */
+	size_t going; /* lines that are LEAVING, PARTED or GONE */
+	struct line *parted;
+	size_t parted_count;
 	uint64_t wall_ms;
 	bool stopping; /* the engine was told */
 	bool cut;      /* every connection was cut */
@@ -59,12 +64,7 @@ struct world {
 static struct line *line_at(void *user, size_t slot)
 {
 	struct world *world = user;
-	return &world->lines[slot];
-}
-
-static size_t slot_of(const struct line *line)
-{
-	return (size_t)(line - line->world->lines);
+	return world->lines[slot];
 }
 
 static struct bm_server *server_of(const struct line *line)
@@ -76,16 +76,13 @@ static struct bm_server *server_of(const struct line *line)
 static size_t number_of(const struct line *line)
 {
 	const struct bm_run_server *server = &line->world->run->servers[line->server];
-	return server->slot_count > 1 ? slot_of(line) - server->first_slot + 1 : 0;
+	return server->slot_count > 1 ? line->slot - server->first_slot + 1 : 0;
 }
 
 static void set_state(struct line *line, enum line_state state)
 {
-	bool went = line->state == LINE_LEAVING || line->state == LINE_GONE;
-	bool goes = state == LINE_LEAVING || state == LINE_GONE;
-
-	line->world->going += goes ? 1 : 0;
-	line->world->going -= went ? 1 : 0;
+	line->world->going += state >= LINE_LEAVING ? 1 : 0;
+	line->world->going -= line->state >= LINE_LEAVING ? 1 : 0;
 	line->state = state;
 }
 
@@ -156,7 +153,7 @@ static enum bm_code port_open(
 {
 	struct line *line = line_at(user, slot);
 
-	*line = (struct line){.world = user, .server = server, .pipelining = pipelining};
+	*line = (struct line){.world = user, .slot = slot, .server = server, .pipelining = pipelining};
 	return begin(line, err);
 }
 
@@ -174,10 +171,9 @@ static void go_on_leaving(struct line *line)
 	line->said_rset = true;
 	if (code != BM_OK)
 		line->leave_by_ms = now_ms;
-	if (line->said_quit)
-		bm_link_finish(line->link);
-	else
-		bm_link_stir(line->link);
+	else if (line->said_quit)
+		set_state(line, LINE_PARTED);
+	bm_link_stir(line->link);
 }
 
 static void port_close(void *user, size_t slot)
@@ -339,7 +335,7 @@ static void take_ready(struct line *line)
 	server->connections++;
 	/* The talk is listened to no longer than it is written down. */
 	bm_smtp_set_tell(line->link->smtp, server->conversation != NULL);
-	bm_run_opened(line->world->run, slot_of(line));
+	bm_run_opened(line->world->run, line->slot);
 }
 
 static void take_closed(struct line *line, const struct bm_smtp_event *event)
@@ -348,6 +344,10 @@ static void take_closed(struct line *line, const struct bm_smtp_event *event)
 	struct bm_error err = BM_ERROR_INIT;
 	const struct bm_error *why = line->state == LINE_LEAVING || world->cut ? NULL : &err;
 
+	if (line->state == LINE_PARTED) {
+		drop(line, NULL);
+		return;
+	}
 	if (line->state == LINE_GREETING)
 		bm_server_connect_error(server_of(line), event, &err);
 	else
@@ -355,7 +355,7 @@ static void take_closed(struct line *line, const struct bm_smtp_event *event)
 	bm_link_free(line->link);
 	line->link = NULL;
 	set_state(line, LINE_FREE);
-	bm_run_closed(world->run, slot_of(line), why, event->stumbled);
+	bm_run_closed(world->run, line->slot, why, event->stumbled);
 }
 
 static void take_events(struct line *line)
@@ -366,7 +366,7 @@ static void take_events(struct line *line)
 		switch (event.kind) {
 		case BM_SMTP_RECIPIENT:
 		case BM_SMTP_TRANSACTION:
-			bm_run_event(line->world->run, slot_of(line), &event);
+			bm_run_event(line->world->run, line->slot, &event);
 			break;
 		case BM_SMTP_SAID:
 		case BM_SMTP_REPLY:
@@ -385,18 +385,69 @@ static void take_events(struct line *line)
 		go_on_leaving(line);
 }
 
+static bool is_late(const struct line *line)
+{
+	bool leaves = line->state == LINE_LEAVING || line->state == LINE_PARTED;
+	return leaves && bm_loop_now_ms(line->world->loop) >= line->leave_by_ms;
+}
+
+/* A goodbye goes on without its slot, which gets a line anew; without memory it ends. */
+static void part(struct line *line)
+{
+	struct world *world = line->world;
+	struct line *fresh = calloc(1, sizeof *fresh);
+	struct line **end = &world->parted;
+
+	if (fresh == NULL) {
+		drop(line, NULL);
+		return;
+	}
+	*fresh = (struct line){.world = world, .slot = line->slot};
+	world->lines[line->slot] = fresh;
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = line;
+	world->parted_count++;
+}
+
+/* Ends goodbyes that were answered or take too long; the oldest too when there are more than connections. */
+static void tend_parted(struct world *world)
+{
+	struct line **at = &world->parted;
+
+	while (*at != NULL) {
+		struct line *line = *at;
+		if (is_late(line) || world->parted_count > world->count)
+			drop(line, NULL);
+		if (line->state != LINE_GONE) {
+			at = &line->next;
+			continue;
+		}
+		set_state(line, LINE_FREE);
+		*at = line->next;
+		world->parted_count--;
+		free(line);
+	}
+}
+
 /* Tells the engine of connections that are gone, and ends goodbyes that take too long. */
 static void tend_lines(struct world *world)
 {
-	for (size_t i = 0; world->going > 0 && i < world->count; i++) {
-		struct line *line = &world->lines[i];
-		if (line->state == LINE_LEAVING && bm_loop_now_ms(world->loop) >= line->leave_by_ms)
+	if (world->going == 0)
+		return;
+	for (size_t i = 0; i < world->count; i++) {
+		struct line *line = world->lines[i];
+		if (is_late(line))
 			drop(line, NULL);
-		if (line->state != LINE_GONE)
+		if (line->state == LINE_PARTED)
+			part(line);
+		else if (line->state != LINE_GONE)
 			continue;
-		set_state(line, LINE_FREE);
+		if (line->state == LINE_GONE)
+			set_state(line, LINE_FREE);
 		bm_run_closed(world->run, i, line->why.code == BM_OK ? NULL : &line->why, false);
 	}
+	tend_parted(world);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -410,11 +461,14 @@ static uint64_t next_of_world(const struct world *world)
 	uint64_t next_ms = bm_campaign_next_pulse(world->campaign);
 
 	for (size_t i = 0; world->going > 0 && i < world->count; i++) {
-		if (world->lines[i].state == LINE_GONE)
+		const struct line *line = world->lines[i];
+		if (line->state == LINE_GONE || line->state == LINE_PARTED)
 			return 0;
-		if (world->lines[i].state == LINE_LEAVING)
-			next_ms = earlier(next_ms, world->lines[i].leave_by_ms);
+		if (line->state == LINE_LEAVING)
+			next_ms = earlier(next_ms, line->leave_by_ms);
 	}
+	for (const struct line *line = world->parted; line != NULL; line = line->next)
+		next_ms = earlier(next_ms, line->leave_by_ms);
 	return next_ms;
 }
 
@@ -433,7 +487,7 @@ static void cut(struct world *world)
 	world->stopping = true;
 	bm_run_stop(world->run);
 	for (size_t i = 0; i < world->count; i++) {
-		struct line *line = &world->lines[i];
+		struct line *line = world->lines[i];
 		if (line->link != NULL) {
 			bm_smtp_lost(line->link->smtp, "stopped", bm_loop_now_ms(world->loop));
 			take_events(line);
@@ -441,6 +495,8 @@ static void cut(struct world *world)
 			drop(line, NULL);
 		}
 	}
+	for (struct line *line = world->parted; line != NULL; line = line->next)
+		line->leave_by_ms = 0;
 	tend_lines(world);
 }
 
@@ -506,7 +562,7 @@ static enum bm_code go_rounds(struct world *world, struct bm_error *err)
 static bool is_busy(const struct world *world)
 {
 	for (size_t i = 0; i < world->count; i++) {
-		if (world->lines[i].state != LINE_FREE)
+		if (world->lines[i]->state != LINE_FREE)
 			return true;
 	}
 	return false;
@@ -516,7 +572,7 @@ static bool is_busy(const struct world *world)
 static void leave_idle(struct world *world)
 {
 	for (size_t i = 0; i < world->count; i++) {
-		const struct line *line = &world->lines[i];
+		const struct line *line = world->lines[i];
 		bool begun = line->state == LINE_CONNECTING || line->state == LINE_GREETING;
 		if (begun || (line->state == LINE_OPEN && bm_smtp_idle(line->link->smtp)))
 			port_close(world, i);
@@ -538,30 +594,60 @@ static void wind_up(struct world *world)
 	bm_run_finish(world->run);
 }
 
+/* The engine is done; the last goodbyes are answered or take too long. */
+static void end_goodbyes(struct world *world)
+{
+	while (world->parted != NULL) {
+		bm_loop_write(world->loop);
+		hear(world, UINT64_MAX);
+	}
+}
+
+static void close_world(struct world *world)
+{
+	bm_loop_free(world->loop);
+	for (size_t i = 0; world->lines != NULL && i < world->count; i++)
+		free(world->lines[i]);
+	free(world->lines);
+}
+
+static enum bm_code open_world(struct world *world, struct bm_error *err)
+{
+	enum bm_code code = bm_loop_new(&world->loop, world->campaign->waker, err);
+
+	if (code != BM_OK)
+		return code;
+	world->wall_ms = bm_clock_wall_ms();
+	world->lines = calloc(world->count, sizeof(struct line *));
+	if (world->lines == NULL)
+		return bm_error_nomem(err);
+	for (size_t i = 0; i < world->count; i++) {
+		world->lines[i] = calloc(1, sizeof(struct line));
+		if (world->lines[i] == NULL)
+			return bm_error_nomem(err);
+		*world->lines[i] = (struct line){.world = world, .slot = i};
+	}
+	return BM_OK;
+}
+
 enum bm_code bm_world_run(struct bm_campaign *campaign, struct bm_error *err)
 {
 	struct world world = {.campaign = campaign, .run = &campaign->run, .count = bm_run_slots(&campaign->run)};
 
+	enum bm_code code = open_world(&world, err);
+	if (code != BM_OK) {
+		close_world(&world);
+		return code;
+	}
 	campaign->port = port_of_world;
 	campaign->port.user = &world;
-	world.wall_ms = bm_clock_wall_ms();
-	enum bm_code code = bm_loop_new(&world.loop, campaign->waker, err);
-	if (code != BM_OK)
-		return code;
-	world.lines = calloc(world.count, sizeof *world.lines);
-	if (world.lines == NULL) {
-		bm_loop_free(world.loop);
-		return bm_error_nomem(err);
-	}
-	for (size_t i = 0; i < world.count; i++)
-		world.lines[i].world = &world;
 	bm_recipients_set_wait(campaign->recipients, may_read, &world);
 	code = go_rounds(&world, err);
 	if (code != BM_OK && code != BM_E_STOPPED)
 		wind_up(&world);
+	end_goodbyes(&world);
 	bm_campaign_settle(campaign);
 	bm_recipients_set_wait(campaign->recipients, NULL, NULL);
-	bm_loop_free(world.loop);
-	free(world.lines);
+	close_world(&world);
 	return code;
 }
