@@ -57,8 +57,9 @@ struct bm_text {
 
 /* One record. text and values are valid until the next call. */
 struct bm_record {
-	uint64_t seq;     /* 1-based count of the list's records; the header row is none */
-	const char *text; /* the line, or a table's address (its line, when it is a fault), trimmed; any octets, size counts */
+	uint64_t seq; /* 1-based count of the list's records; the header row is none */
+	const char
+		*text; /* the line, or a table's address (its line, when it is a fault), trimmed; any octets, size counts */
 	size_t size;
 	bool too_long; /* text holds the first BM_RECORD_SIZE_MAX octets only */
 	/* Why a row of a table is no record that could be sent (a quote that is not closed, too many fields): it is
