@@ -598,7 +598,7 @@ def test_talk_a_message_and_options_behind_it(sink_of):  # noqa: F811
 def test_plain_progress_lines(tmp_path, sink_of):  # noqa: F811
     sink = sink_of({"on": "end", "delay_ms": 1100})
     lines = [f"a@d{number}.example.org" for number in range(6)]
-    done = send(tmp_path, [sink], lines)
+    done = send(tmp_path, [sink], lines, "--set", "connections=1")
     assert done.status == OK
     first = done.stderr.splitlines()[0]
     line = r"bulkmail: \d+ of (about )?6 done, \d+/s(, \d+:\d\d:\d\d left)?, waiting for: .+"
