@@ -22,6 +22,7 @@ struct bm_run_envelope *bm_envelope_fetch(struct bm_run *run)
 	envelope->id = run->next_id++;
 	envelope->count = 0;
 	envelope->refunds = 0;
+	envelope->answered = 0;
 	envelope->refused = 0;
 	envelope->refusals_max = 0;
 	envelope->first_crowded = SIZE_MAX;

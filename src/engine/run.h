@@ -85,6 +85,7 @@ struct bm_run_envelope {
 	struct bm_render render; /* this copy; unused where all share one */
 	uint64_t since_ms;       /* when the last recipient joined */
 	uint64_t refunds;        /* recipients that the counters get back */
+	size_t answered;         /* recipients, by whatever reply */
 	size_t refused;          /* RCPTs */
 	size_t refusals_max;     /* as it was handed over */
 	size_t first_crowded;    /* index of the first for whom there was no room; SIZE_MAX: none */

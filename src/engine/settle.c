@@ -103,6 +103,7 @@ static void take_result(
 
 	remember(item, slot->server, event);
 	envelope->refunds += event->disposition == BM_SMTP_ACCEPTED || event->disposition == BM_SMTP_IN_DOUBT ? 0 : 1;
+	envelope->answered += event->answered ? 1 : 0;
 	envelope->refused += event->command == BM_SMTP_RCPT && event->reply.code >= 400 ? 1 : 0;
 	switch (event->disposition) {
 	case BM_SMTP_ACCEPTED:
@@ -192,7 +193,9 @@ static void learn(struct bm_run *run, size_t index, const struct bm_run_envelope
 	uint64_t errors = port->errors(port->user, index);
 	uint64_t most = bm_run_server_options(run, slot->server)->max_errors_per_connection;
 
-	bm_odds_add(&server->odds, errors > slot->errors ? errors - slot->errors : 0, envelope->count, envelope->refused);
+	/* Those who were not reached say nothing of the odds. */
+	bm_odds_add(
+		&server->odds, errors > slot->errors ? errors - slot->errors : 0, envelope->answered, envelope->refused);
 	slot->errors = errors;
 	if (most != 0 && errors >= most)
 		bm_slot_retire(run, index);

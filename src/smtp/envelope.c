@@ -35,9 +35,19 @@ static void say_mail(struct bm_smtp *smtp, struct bm_transaction *tx, uint64_t n
 	tx->state = BM_TRANSACTION_RCPT;
 }
 
+/* The fewer refusals are left until the rest is given up, the fewer answers may be under way. */
+static size_t window_of(const struct bm_transaction *tx)
+{
+	size_t refused = tx->answered - tx->taken;
+	size_t most = tx->given.refusals_max;
+	size_t window = most == 0 ? tx->given.window : tx->given.window * (most - (refused < most ? refused : most)) / most;
+
+	return window > 0 ? window : 1;
+}
+
 static bool say_rcpt(struct bm_smtp *smtp, struct bm_transaction *tx, uint64_t now_ms)
 {
-	if (tx->given.window > 0 && tx->next - tx->answered >= tx->given.window)
+	if (tx->given.window > 0 && tx->next - tx->answered >= window_of(tx))
 		return false;
 	struct bm_span parts[] = {bm_span_of("RCPT TO:<"), tx->given.recipients[tx->next], bm_span_of(">")};
 	bm_machine_say(smtp, BM_SMTP_RCPT, tx, parts, 3, now_ms);

@@ -273,6 +273,7 @@ disable_ipv6 = true
 keep_environment =
 add_environment = PATH=/usr/bin:/bin
 host_lookup =
+helo_lookup_domains =
 rfc1413_query_timeout = 0s
 smtp_accept_max = 0
 smtp_accept_queue_per_connection = 0

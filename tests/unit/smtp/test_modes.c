@@ -439,6 +439,7 @@ static void a_window_bounds_what_is_unanswered(void **state)
 			"0 ACCEPTED 250\n1 ACCEPTED 250\n2 ACCEPTED 250\nend 1\n" ACCEPTED("2"), B3("1") S2},
 		{"the chunk waits for all", STREAM, {"+3w3", "+1", OK OK OK}, "", THREE("1")},
 		{"one at a time, part of the way", STREAM, {"+3w1", OK OK}, "", MAIL RCPT("a1") RCPT("b1")},
+		{"narrower with each refusal", MESSAGE, {"+3w2r2", OK NO}, "0 REFUSED 550\n", MAIL RCPT("a1") RCPT("b1")},
 		{"nobody: no chunk", STREAM, {"+3w3", "+1", OK NO NO NO, OK OK OK, OK},
 			"0 REFUSED 550\n1 REFUSED 550\n2 REFUSED 550\nend 1\n" ACCEPTED("2"),
 			THREE("1") RSET MAIL RCPT("a2") BDAT("2")},
