@@ -173,11 +173,6 @@ static void dummy_wait(struct bm_stream *stream, bool want_write, uint64_t deadl
 		bm_waker_sleep(waker, deadline_ms);
 }
 
-static void dummy_finish(struct bm_stream *stream)
-{
-	(void)stream;
-}
-
 static int dummy_fd(const struct bm_stream *stream)
 {
 	(void)stream;
@@ -194,7 +189,7 @@ static void dummy_free(struct bm_stream *stream)
 	free(dummy);
 }
 
-static const struct bm_stream_ops dummy_ops = {dummy_read, dummy_write, dummy_wait, dummy_finish, dummy_fd, dummy_free};
+static const struct bm_stream_ops dummy_ops = {dummy_read, dummy_write, dummy_wait, dummy_fd, dummy_free};
 
 enum bm_code bm_stream_open_dummy(struct bm_stream **out, const char *path, struct bm_error *err)
 {

@@ -33,7 +33,6 @@ struct link {
 	int asked; /* what poll waits for; 0: nothing */
 	bool pollable;
 	bool failed;      /* the descriptor reported an error: what is left to read is read now */
-	bool finishing;   /* when all is written nothing more will be */
 	bool stirred;     /* by the caller, who may have caused events without a word to say */
 	struct link **at; /* what points to it in the list of all */
 	struct link *after;
@@ -333,12 +332,6 @@ static void stir(struct link *link)
 	look_at_deadline_soon(link->loop);
 }
 
-void bm_link_finish(struct bm_link *link)
-{
-	link_of(link)->finishing = true;
-	bm_link_stir(link);
-}
-
 void bm_link_stir(struct bm_link *link)
 {
 	link_of(link)->stirred = true;
@@ -594,9 +587,6 @@ static void write_link(struct link *link, uint64_t now_us)
 		chain_add(link, CHAIN_DIRTY); /* it is tried again in the next round */
 		return;
 	}
-	if (link->finishing)
-		bm_stream_finish(link->stream);
-	link->finishing = false;
 	if (any)
 		note_flushed(link, now_us);
 	else if (stirred)

@@ -70,9 +70,6 @@ void bm_link_free(struct bm_link *link);
 /* A verb of the machine was called: the next bm_loop_write looks whether there is something to say. */
 void bm_link_stir(struct bm_link *link);
 
-/* The same; what the machine has to say by now is its last. A server that waits for that closes at once. */
-void bm_link_finish(struct bm_link *link);
-
 /*
  * True while a reply is awaited: since when (µs, the clock of bm_loop_now_us), and the shortest time that a reply took
  * over this link so far (0: none yet), which is about one round trip.

@@ -75,12 +75,6 @@ static void socket_wait(struct bm_stream *stream, bool want_write, uint64_t dead
 	(void)bm_wait(socket_of(stream)->fd, events, deadline_ms, waker);
 }
 
-static void socket_finish(struct bm_stream *stream)
-{
-	/* a connection that is gone shows in the next read */
-	(void)shutdown(socket_of(stream)->fd, SHUT_WR);
-}
-
 static int socket_fd(const struct bm_stream *stream)
 {
 	return ((const struct socket_stream *)stream)->fd;
@@ -92,8 +86,7 @@ static void socket_free(struct bm_stream *stream)
 	free(stream);
 }
 
-static const struct bm_stream_ops socket_ops = {
-	socket_read, socket_write, socket_wait, socket_finish, socket_fd, socket_free};
+static const struct bm_stream_ops socket_ops = {socket_read, socket_write, socket_wait, socket_fd, socket_free};
 
 enum bm_code bm_stream_new_socket(struct bm_stream **out, int fd, struct bm_error *err)
 {

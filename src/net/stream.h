@@ -29,7 +29,6 @@ struct bm_stream_ops {
 	enum bm_stream_status (*read)(struct bm_stream *stream, void *data, size_t size, size_t *done);
 	enum bm_stream_status (*write)(struct bm_stream *stream, const struct bm_span *spans, size_t count, size_t *done);
 	void (*wait)(struct bm_stream *stream, bool want_write, uint64_t deadline_ms, struct bm_waker *waker);
-	void (*finish)(struct bm_stream *stream);
 	int (*fd)(const struct bm_stream *stream);
 	void (*free)(struct bm_stream *stream);
 };
@@ -59,12 +58,6 @@ static inline void bm_stream_wait(
 	struct bm_stream *stream, bool want_write, uint64_t deadline_ms, struct bm_waker *waker)
 {
 	stream->ops->wait(stream, want_write, deadline_ms, waker);
-}
-
-/* Nothing more is written, and the peer sees that. It can still be read. */
-static inline void bm_stream_finish(struct bm_stream *stream)
-{
-	stream->ops->finish(stream);
 }
 
 /* A static string for the last BM_STREAM_BROKEN. */

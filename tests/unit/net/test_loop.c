@@ -136,26 +136,6 @@ static void submit(struct session *session, const struct bm_span *content)
 	bm_loop_write(session->loop);
 }
 
-/* Exim answers QUIT when it sees that, or a fifth of a second later. */
-static void the_peer_sees_that_nothing_more_comes(void **state)
-{
-	(void)state;
-	struct session session;
-	char octet;
-	open_session(&session, NULL, 60000);
-	greet(&session);
-	assert_int_equal(bm_smtp_quit(session.link->smtp, bm_loop_now_ms(session.loop), NULL), BM_OK);
-	bm_link_finish(session.link);
-	bm_loop_write(session.loop);
-	assert_heard(&session, "QUIT\r\n");
-	assert_int_equal(recv(session.peer, &octet, 1, 0), 0);
-	say(&session, "221 bye\r\n");
-	go_round(&session, 5000);
-	assert_int_equal(session.closed, 1);
-	assert_int_equal(session.end, BM_SMTP_END_QUIT);
-	close_session(&session);
-}
-
 /* Answers the envelope, so that the content is what comes next. */
 static void reach_content(struct session *session)
 {
@@ -515,7 +495,6 @@ static void many_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_peer_sees_that_nothing_more_comes),
 		cmocka_unit_test(one_transaction_in_rounds),
 		cmocka_unit_test(a_large_content_through_a_small_buffer),
 		cmocka_unit_test(reads_while_a_write_is_blocked),
