@@ -15,8 +15,8 @@
 
 #define BM_SERVER_NAME_MAX 320
 #define BM_REPLY_CODES 600
-/* Transactions unanswered in a stream at most where pipeline_depth is unset. */
-#define BM_DEPTH_MAX 256
+/* Transactions unanswered in a stream where pipeline_depth is unset: so many, more over a long wire. */
+#define BM_DEPTH_MIN 32
 
 struct bm_server {
 	struct bm_server_options options; /* strings are ours */

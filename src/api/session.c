@@ -255,7 +255,7 @@ struct bm_smtp_options bm_server_smtp_options(struct bm_server *server)
 
 	smtp.domain = options->domain == NULL ? "localhost" : options->domain;
 	smtp.timeout_ms = options->time_out * 1000;
-	smtp.depth = options->pipeline_depth == 0 ? BM_DEPTH_MAX : options->pipeline_depth;
+	smtp.depth = options->pipeline_depth == 0 ? BM_DEPTH_MIN : options->pipeline_depth;
 	smtp.tally = server->replies;
 	return smtp;
 }

@@ -18,7 +18,7 @@
 #define GOODBYE_MS 5000
 
 /* Of a stream whose pipeline_depth is unset. */
-#define DEPTH_MIN 32
+#define DEPTH_MAX 256
 #define DEPTH_A_MILLISECOND 10
 
 enum line_state {
@@ -189,31 +189,10 @@ static void port_close(void *user, size_t slot)
 	go_on_leaving(line);
 }
 
-/* A stream over a long wire needs more on the way to keep it busy; what is on the way is what a cut leaves in doubt. */
-static size_t wanted_depth(const struct bm_link *link)
-{
-	uint64_t since_us = 0;
-	uint64_t round_trip_us = 0;
-
-	(void)bm_link_awaiting(link, &since_us, &round_trip_us);
-	uint64_t depth = round_trip_us * DEPTH_A_MILLISECOND / 1000;
-	if (depth > BM_DEPTH_MAX)
-		return BM_DEPTH_MAX;
-	return depth < DEPTH_MIN ? DEPTH_MIN : (size_t)depth;
-}
-
 static size_t port_room(void *user, size_t slot)
 {
 	const struct line *line = line_at(user, slot);
-
-	if (line->state != LINE_OPEN)
-		return 0;
-	size_t room = bm_smtp_room(line->link->smtp);
-	if (bm_campaign_server(line->world->campaign, line->server)->options.pipeline_depth != 0 ||
-		bm_smtp_mode(line->link->smtp) != BM_SMTP_PIPELINING_STREAM)
-		return room;
-	size_t spare = BM_DEPTH_MAX - wanted_depth(line->link);
-	return room > spare ? room - spare : 0;
+	return line->state == LINE_OPEN ? bm_smtp_room(line->link->smtp) : 0;
 }
 
 static uint64_t port_errors(void *user, size_t slot)
@@ -327,6 +306,19 @@ static const struct bm_port port_of_world = {
 	.log = port_log,
 };
 
+/* A stream over a long wire needs more on the way to keep it busy; what is on the way is what a cut leaves in doubt. */
+static size_t wanted_depth(const struct bm_link *link)
+{
+	uint64_t since_us = 0;
+	uint64_t round_trip_us = 0;
+
+	(void)bm_link_awaiting(link, &since_us, &round_trip_us);
+	uint64_t depth = round_trip_us * DEPTH_A_MILLISECOND / 1000;
+	if (depth > DEPTH_MAX)
+		return DEPTH_MAX;
+	return depth < BM_DEPTH_MIN ? BM_DEPTH_MIN : (size_t)depth;
+}
+
 static void take_ready(struct line *line)
 {
 	struct bm_server *server = server_of(line);
@@ -335,6 +327,8 @@ static void take_ready(struct line *line)
 	server->connections++;
 	/* The talk is listened to no longer than it is written down. */
 	bm_smtp_set_tell(line->link->smtp, server->conversation != NULL);
+	if (server->options.pipeline_depth == 0)
+		bm_smtp_set_depth(line->link->smtp, wanted_depth(line->link));
 	bm_run_opened(line->world->run, line->slot);
 }
 

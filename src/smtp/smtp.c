@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define EXTRA_MAX 16
@@ -26,7 +27,7 @@ static void init(struct bm_smtp *smtp, const struct bm_smtp_options *options, ui
 {
 	smtp->timeout_ms = options->timeout_ms;
 	smtp->pipelining = options->pipelining;
-	smtp->depth = options->depth == 0 ? 1 : options->depth < BM_PIPELINE_MAX ? options->depth : BM_PIPELINE_MAX;
+	bm_smtp_set_depth(smtp, options->depth);
 	smtp->tell = options->tell;
 	smtp->tally = options->tally;
 	bm_reply_parser_init(&smtp->parser);
@@ -209,6 +210,12 @@ void bm_smtp_tick(struct bm_smtp *smtp, uint64_t now_ms)
 void bm_smtp_set_tell(struct bm_smtp *smtp, bool tell)
 {
 	smtp->tell = tell;
+}
+
+void bm_smtp_set_depth(struct bm_smtp *smtp, size_t depth)
+{
+	assert(smtp->transactions.capacity == 0);
+	smtp->depth = depth == 0 ? 1 : depth < BM_PIPELINE_MAX ? depth : BM_PIPELINE_MAX;
 }
 
 bool bm_smtp_idle(const struct bm_smtp *smtp)

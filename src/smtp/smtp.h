@@ -194,6 +194,9 @@ size_t bm_smtp_room(const struct bm_smtp *smtp);
 /* SAID and REPLY events from now on, or no more; see options. */
 void bm_smtp_set_tell(struct bm_smtp *smtp, bool tell);
 
+/* See options; before the first submit, when the round trip has become known. */
+void bm_smtp_set_depth(struct bm_smtp *smtp, size_t depth);
+
 /* How far it pipelines over this session, by options and EHLO. OFF before READY. */
 enum bm_smtp_pipelining bm_smtp_mode(const struct bm_smtp *smtp);
 
