@@ -27,9 +27,10 @@ struct bm_pieces {
 	size_t count;
 };
 
-/* A column of the list. The reasons are those for which a value cannot be sent; NULL while it is not used. */
+/* A column of the list; the one behind the last, without a value, stands for those that it lacks. The reasons are those
+ * for which a value cannot be sent; NULL while it is not used. */
 struct bm_column {
-	size_t value; /* its index in a copy's values */
+	size_t value; /* its index in a copy's values; BM_NO_COLUMN: always absent */
 	bool used;
 	const char *absent;
 	const char *control;
@@ -106,7 +107,10 @@ static inline struct bm_span bm_piece_value(
 {
 	if (piece->column == BM_NO_COLUMN)
 		return piece->text;
-	struct bm_span value = values[message->list_columns[piece->column].value];
+	size_t index = message->list_columns[piece->column].value;
+	if (index == BM_NO_COLUMN)
+		return piece->text;
+	struct bm_span value = values[index];
 	return value.size == 0 && piece->has_default ? piece->text : value;
 }
 

@@ -340,7 +340,8 @@ static enum bm_code make_charset_reasons(
 		char text[160];
 		if (column == BM_NO_COLUMN || charset->reasons[column] != NULL)
 			continue;
-		bm_escape(name, sizeof name, writer->slots.names[column], strlen(writer->slots.names[column]));
+		const char *shown = bm_slots_name(&writer->slots, column);
+		bm_escape(name, sizeof name, shown, strlen(shown));
 		int size = snprintf(text, sizeof text, "column %s: not to be written in the charset %.*s", name,
 			(int)charset->name.size, (const char *)charset->name.data);
 		charset->reasons[column] = bm_arena_copy(&writer->message->arena, text, (size_t)size);

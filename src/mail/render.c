@@ -324,8 +324,6 @@ enum bm_code bm_message_check_values(
 	const struct bm_message *message, const struct bm_span *values, size_t count, const char **reason)
 {
 	*reason = NULL;
-	if (message->column_count == 0)
-		return BM_OK;
 	if (count < message->column_count)
 		*reason = "values of columns are missing";
 	for (size_t i = 0; *reason == NULL && i < message->place_count; i++)

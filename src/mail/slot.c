@@ -23,6 +23,7 @@ enum bm_code bm_slots_init(
 	if (message->list_columns == NULL)
 		return bm_error_nomem(err);
 	memset(message->list_columns, 0, size);
+	message->list_columns[slots->name_count].value = BM_NO_COLUMN;
 	return BM_OK;
 }
 
@@ -130,6 +131,11 @@ static size_t find_column(const struct bm_slots *slots, struct bm_span name)
 	return matches == 1 ? found : BM_NO_COLUMN;
 }
 
+const char *bm_slots_name(const struct bm_slots *slots, size_t column)
+{
+	return column < slots->name_count ? slots->names[column] : "that the list lacks";
+}
+
 static const char *make_reason(struct bm_slots *slots, const char *name, const char *before, const char *after)
 {
 	char text[2 * NAME_SHOWN];
@@ -143,7 +149,7 @@ static const char *make_reason(struct bm_slots *slots, const char *name, const c
 static enum bm_code use_column(struct bm_slots *slots, size_t index)
 {
 	struct bm_column *column = &slots->message->list_columns[index];
-	const char *name = slots->names[index];
+	const char *name = bm_slots_name(slots, index);
 
 	if (column->used)
 		return BM_OK;
@@ -195,6 +201,9 @@ static enum bm_code add_slot(struct bm_slots *slots, struct bm_span inside, bool
 	}
 	name = bm_span_trim(name);
 	piece.column = find_column(slots, name);
+	/* What the list does not have is absent for everybody. */
+	if (piece.column == BM_NO_COLUMN && piece.has_default)
+		piece.column = slots->name_count;
 	if (piece.column == BM_NO_COLUMN)
 		return no_column(slots, name, where);
 	if (++slots->total > BM_SLOTS_MAX)

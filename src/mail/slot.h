@@ -42,6 +42,9 @@ size_t bm_slot_skip(struct bm_span text);
 enum bm_code bm_slots_parse(
 	struct bm_slots *slots, struct bm_pieces *out, struct bm_span text, const char *where) BM_MUST_CHECK;
 
+/* The column's name as a reason shows it; the last stands for all that the list lacks. */
+const char *bm_slots_name(const struct bm_slots *slots, size_t column);
+
 /* True when one of them is a slot, not a text. */
 bool bm_pieces_vary(struct bm_pieces pieces);
 

@@ -13,6 +13,7 @@ import termios
 import time
 
 import pytest
+from collections import Counter
 
 from lib import command
 from lib.campaign import OK, SOON, addresses, options_for, sink_of, write_list, write_message  # noqa: F401
@@ -47,6 +48,11 @@ def watch(folder, options, feed=None):
     return re.findall(r"waiting for: ([^\r\x1b]+)", seen.decode())
 
 
+def most(shown):
+    """The reason that was shown most often: the last line may tell of the goodbye."""
+    return Counter(shown).most_common(1)[0][0]
+
+
 def shares(report):
     return report["time"]
 
@@ -55,7 +61,7 @@ def test_slow_replies(tmp_path, sink_of):  # noqa: F811
     sink = sink_of({"on": "end", "delay_ms": 100})
     options = [*options_for(tmp_path, [sink], addresses(60)), "--use-envelope", 0]
     shown = watch(tmp_path, options)
-    assert f"the replies of {sink.address}" in shown[-1]
+    assert f"the replies of {sink.address}" in most(shown)
     check_shares(tmp_path, "replies")
 
 
@@ -63,7 +69,7 @@ def test_a_rate(tmp_path, sink_of):  # noqa: F811
     sink = sink_of()
     options = [*options_for(tmp_path, [sink], addresses(150)), "--use-envelope", 0, "--set", "rate=100/s"]
     shown = watch(tmp_path, options)
-    assert "rate" in shown[-1]
+    assert "rate" in most(shown)
     check_shares(tmp_path, "rate")
 
 
@@ -77,7 +83,7 @@ def test_a_slow_list(tmp_path, sink_of):  # noqa: F811
 
     options = ["--server", sink.address, "--list", "-", "--message", write_message(tmp_path), "--use-envelope", 0]
     shown = watch(tmp_path, options, feed)
-    assert "list" in shown[-1]
+    assert "list" in most(shown)
     check_shares(tmp_path, "list")
 
 
@@ -86,7 +92,7 @@ def test_a_long_wire(tmp_path, sink_of, delay):  # noqa: F811
     with delay(sink.port, 50) as port:
         options = [*options_for(tmp_path, [f"127.0.0.1:{port}"], addresses(30)), "--use-envelope", 0]
         shown = watch(tmp_path, [*options, "--set", "connections=1", "--set", "pipelining=message"])
-    assert "round trip" in shown[-1]
+    assert "round trip" in most(shown)
     check_shares(tmp_path, "round_trips")
 
 

@@ -33,6 +33,8 @@ static void takes_values_and_defaults(void **state)
 	check_subject("{{{name}}} {{{name|x}}}", all, "Jim Jim");
 	check_subject("\\{{name}} \\{{{name}} {name} }}", all, "{{name}} {{{name}} {name} }}");
 	check_subject("{{name}}}", all, "Jim}");
+	check_subject("Hi {{nick|you}} {{name}}", all, "Hi you Jim");
+	check_subject("Hi {{nick|you}}{{other|}}", none, "Hi you");
 }
 
 static void wants_an_exact_name_or_the_only_one(void **state)
