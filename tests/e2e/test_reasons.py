@@ -11,9 +11,9 @@ import struct
 import subprocess
 import termios
 import time
+from collections import Counter
 
 import pytest
-from collections import Counter
 
 from lib import command
 from lib.campaign import OK, SOON, addresses, options_for, sink_of, write_list, write_message  # noqa: F401
