@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "engine/parts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* An outcome for a record that never became an item. */
@@ -71,43 +72,6 @@ static const char *ban_reason(const struct bm_run *run, const struct bm_address 
 	return NULL;
 }
 
-/* Whoever is banned is not remembered, but told of as a duplicate when he was there before the ban was asked. */
-static enum bm_code look_up(struct bm_run *run, struct bm_span key, const char *banned, bool *twice)
-{
-	bool added = true;
-	enum bm_code code = BM_OK;
-
-	if (banned != NULL)
-		added = !bm_keyset_has(&run->seen, key.data, key.size);
-	else
-		code = bm_keyset_add(&run->seen, key.data, key.size, &added);
-	*twice = !added;
-	return code;
-}
-
-/* True when it may be sent. */
-static enum bm_code admit(
-	struct bm_run *run, const struct bm_record *record, const struct bm_address *address, bool *admitted)
-{
-	bool bans = run->banned.count > 0;
-	bool twice = false;
-
-	*admitted = true;
-	if (!bans && run->options.trust_duplicates)
-		return BM_OK;
-	unsigned char text[BM_ADDRESS_MAX];
-	struct bm_span key = bm_span_make(text, bm_address_key(address, run->options.trust_banned, text));
-	const char *banned = bans ? ban_reason(run, address, key) : NULL;
-	if (!run->options.trust_duplicates && look_up(run, key, banned, &twice) != BM_OK)
-		return BM_E_NOMEM;
-	*admitted = !twice && banned == NULL;
-	if (twice)
-		reject(run, record, bm_address_mailbox(address), BM_OUTCOME_DUPLICATE, "MB017", "duplicate");
-	else if (banned != NULL)
-		reject(run, record, bm_address_mailbox(address), BM_OUTCOME_BANNED, "MB018", banned);
-	return BM_OK;
-}
-
 /* What the message's slots are filled with; false when that cannot be sent. */
 static bool take_values(struct bm_run *run, const struct bm_record *record, const char **reason)
 {
@@ -122,37 +86,74 @@ static bool take_values(struct bm_run *run, const struct bm_record *record, cons
 	return bm_message_check_values(run->message, run->values, run->column_count, reason) == BM_OK;
 }
 
-static enum bm_code make_item(
-	struct bm_run *run, const struct bm_record *record, const struct bm_address *address, struct bm_item **out)
+/* With its values, unless it is not to be sent anyway. */
+static enum bm_code make_item(struct bm_run *run, const struct bm_record *record, const struct bm_address *address,
+	bool filled, struct bm_item **out)
 {
-	enum bm_code code = bm_item_new(&run->items, out, record, address, run->values, run->column_count);
-	if (code == BM_OK && run->column_count > 0)
+	size_t count = filled ? run->column_count : 0;
+
+	enum bm_code code = bm_item_new(&run->items, out, record, address, run->values, count);
+	if (code == BM_OK && count > 0)
 		bm_message_key(run->message, run->values, run->column_count, (*out)->key);
 	return code;
 }
 
-static enum bm_code take(struct bm_run *run, const struct bm_record *record, struct bm_item **out)
+/* Hashes the key that says who it is; the look-up is for later, when its place has come from memory. */
+static void prepare(const struct bm_run *run, struct bm_run_ahead *ahead, const struct bm_address *address)
 {
-	struct bm_address address;
-	const char *reason = "";
-	bool admitted = false;
+	bool bans = run->banned.count > 0;
+	unsigned char text[BM_ADDRESS_MAX];
 
-	*out = NULL;
+	ahead->banned = NULL;
+	if (!bans && run->options.trust_duplicates)
+		return;
+	struct bm_span key = bm_span_make(text, bm_address_key(address, run->options.trust_banned, text));
+	if (bans)
+		ahead->banned = ban_reason(run, address, key);
+	if (!run->options.trust_duplicates)
+		ahead->hash = bm_keyset_hash(&run->seen, key.data, key.size);
+}
+
+static const char *invalid_id(const struct bm_record *record, const char *reason)
+{
+	if (record->fault != NULL)
+		return "MB706";
+	return bm_address_is_missing(reason) ? "MB006" : "MB007";
+}
+
+static void forget(struct bm_address *address)
+{
+	address->size = 0;
+	address->domain = 0;
+	address->original = bm_span_make(NULL, 0);
+	address->display = bm_span_make(NULL, 0);
+}
+
+/* The record joins those that are looked up later. */
+static enum bm_code take(struct bm_run *run, const struct bm_record *record)
+{
+	struct bm_run_ahead *ahead = &run->ahead[(run->ahead_first + run->ahead_count) % BM_RUN_AHEAD];
+	struct bm_address address;
+	const char *reason = NULL;
+
+	*ahead = (struct bm_run_ahead){.item = NULL};
 	if (!parse(run, record, &address, &reason)) {
-		const char *id = record->fault != NULL ? "MB706" : bm_address_is_missing(reason) ? "MB006" : "MB007";
-		reject(run, record, bm_span_make(record->text, record->size), BM_OUTCOME_INVALID, id, reason);
-		return BM_OK;
+		forget(&address);
+		ahead->invalid = invalid_id(record, reason);
+	} else if (!take_values(run, record, &reason)) {
+		ahead->invalid = "MB026";
 	}
-	if (!take_values(run, record, &reason)) {
-		reject(run, record, bm_address_mailbox(&address), BM_OUTCOME_INVALID, "MB026", reason);
-		return BM_OK;
+	enum bm_code code = make_item(run, record, &address, ahead->invalid == NULL, &ahead->item);
+	if (code != BM_OK) {
+		report(run, record, bm_span_make(record->text, record->size), BM_OUTCOME_UNSENT, "out of memory");
+		return code;
 	}
-	enum bm_code code = admit(run, record, &address, &admitted);
-	if (code == BM_OK && admitted)
-		code = make_item(run, record, &address, out);
-	if (code != BM_OK)
-		report(run, record, bm_address_mailbox(&address), BM_OUTCOME_UNSENT, "out of memory");
-	return code;
+	if (ahead->invalid == NULL)
+		prepare(run, ahead, &address);
+	else
+		snprintf(ahead->item->answer.text, sizeof ahead->item->answer.text, "%s", reason);
+	run->ahead_count++;
+	return BM_OK;
 }
 
 static enum bm_code claim(struct bm_run *run, uint64_t seq, struct bm_error *err)
@@ -163,29 +164,113 @@ static enum bm_code claim(struct bm_run *run, uint64_t seq, struct bm_error *err
 	return bm_journal_claim(run->journal, seq, BM_RUN_CLAIM, err);
 }
 
-enum bm_code bm_run_classify(struct bm_run *run, struct bm_item **out, struct bm_error *err)
+/* One record more; false when the list has none now, or never again. */
+static enum bm_code read_on(struct bm_run *run, bool *read, struct bm_error *err)
 {
 	const struct bm_port *port = run->port;
+	struct bm_record record;
+
+	*read = false;
+	enum bm_code code = port->next_record(port->user, &record, err);
+	if (code != BM_OK)
+		return code;
+	run->list_read = record.text == NULL;
+	if (run->list_read)
+		return BM_OK;
+	*read = true;
+	run->records++;
+	/* What is read has an outcome, whatever else fails. */
+	if (claim(run, record.seq, err) != BM_OK)
+		bm_run_fail(run, err);
+	if (take(run, &record) != BM_OK) {
+		bm_error_nomem(err);
+		bm_run_fail(run, err);
+	}
+	return BM_OK;
+}
+
+/* So many are read before the first is looked up: only of a list that gives them without a wait. */
+static size_t reach(const struct bm_run *run)
+{
+	return !run->options.trust_duplicates && run->port->finite(run->port->user) ? BM_RUN_AHEAD : 1;
+}
+
+/* An error of the list is told when all that came before it has been given out. */
+static enum bm_code read_ahead(struct bm_run *run, struct bm_error *err)
+{
+	size_t most = reach(run);
+	bool read = true;
+
+	while (read && !run->list_read && run->ahead_count < most) {
+		enum bm_code code = read_on(run, &read, err);
+		if (code == BM_OK)
+			continue;
+		if (run->ahead_count > 0)
+			return BM_OK;
+		run->list_silent = code == BM_E_TIMEOUT;
+		return run->list_silent ? BM_OK : code;
+	}
+	return BM_OK;
+}
+
+/* Whoever is banned is not remembered, but told of as a duplicate when he was there before the ban was asked. */
+static enum bm_code look_up(struct bm_run *run, const struct bm_run_ahead *ahead, bool *twice)
+{
+	bool added = true;
+	enum bm_code code = BM_OK;
+
+	if (!run->options.trust_duplicates && ahead->banned != NULL)
+		added = !bm_keyset_has_hash(&run->seen, ahead->hash);
+	else if (!run->options.trust_duplicates)
+		code = bm_keyset_add_hash(&run->seen, ahead->hash, &added);
+	*twice = !added;
+	return code;
+}
+
+static void turn_away(
+	struct bm_run *run, struct bm_item *item, enum bm_outcome_kind kind, const char *id, const char *reason)
+{
+	struct bm_span text = bm_item_record(item);
+	struct bm_span mailbox = bm_item_mailbox(item);
+	struct bm_record record = {.seq = item->seq, .text = (const char *)text.data, .size = text.size};
+
+	reject(run, &record, mailbox.size > 0 ? mailbox : text, kind, id, reason);
+	bm_item_free(&run->items, item);
+}
+
+/* The oldest that was read; *out is NULL when it is not to be sent. */
+static enum bm_code admit(struct bm_run *run, struct bm_item **out, struct bm_error *err)
+{
+	struct bm_run_ahead ahead = run->ahead[run->ahead_first];
+	bool twice = false;
 
 	*out = NULL;
-	while (*out == NULL && !run->list_ended) {
-		struct bm_record record;
-		enum bm_code code = port->next_record(port->user, &record, err);
-		run->list_silent = code == BM_E_TIMEOUT;
-		if (code == BM_E_TIMEOUT)
-			break;
-		if (code != BM_OK)
-			return code;
-		if (record.text == NULL) {
-			run->list_ended = true;
-			break;
-		}
-		run->records++;
-		code = claim(run, record.seq, err);
-		if (code != BM_OK)
-			bm_run_fail(run, err);
-		if (take(run, &record, out) != BM_OK)
-			return bm_error_nomem(err);
+	run->ahead_first = (run->ahead_first + 1) % BM_RUN_AHEAD;
+	run->ahead_count--;
+	if (ahead.invalid == NULL && look_up(run, &ahead, &twice) != BM_OK) {
+		bm_run_settle(run, ahead.item, BM_OUTCOME_UNSENT, "out of memory");
+		return bm_error_nomem(err);
+	}
+	if (ahead.invalid != NULL)
+		turn_away(run, ahead.item, BM_OUTCOME_INVALID, ahead.invalid, ahead.item->answer.text);
+	else if (twice)
+		turn_away(run, ahead.item, BM_OUTCOME_DUPLICATE, "MB017", "duplicate");
+	else if (ahead.banned != NULL)
+		turn_away(run, ahead.item, BM_OUTCOME_BANNED, "MB018", ahead.banned);
+	else
+		*out = ahead.item;
+	return BM_OK;
+}
+
+enum bm_code bm_run_classify(struct bm_run *run, struct bm_item **out, struct bm_error *err)
+{
+	*out = NULL;
+	run->list_silent = false;
+	while (*out == NULL && !run->list_ended && !run->list_silent) {
+		enum bm_code code = read_ahead(run, err);
+		if (code == BM_OK && run->ahead_count > 0)
+			code = admit(run, out, err);
+		run->list_ended = run->list_read && run->ahead_count == 0;
 		if (code != BM_OK)
 			return code;
 	}

@@ -42,11 +42,16 @@ static bool is_free(struct bm_keyset_entry entry)
 	return entry.low == 0 && entry.high == 0;
 }
 
-/* The entry's own place, or the free one where it belongs. The hash is scaled to the capacity, which is no power of 2.
- */
+/* The hash is scaled to the capacity, which is no power of 2. */
+static size_t first_place(uint32_t capacity, struct bm_keyset_entry entry)
+{
+	return (size_t)(((entry.low >> 32) * capacity) >> 32);
+}
+
+/* The entry's own place, or the free one where it belongs. */
 static size_t place(const struct bm_keyset_entry *entries, uint32_t capacity, struct bm_keyset_entry entry)
 {
-	size_t index = (size_t)(((entry.low >> 32) * capacity) >> 32);
+	size_t index = first_place(capacity, entry);
 	while (!is_free(entries[index]) && (entries[index].low != entry.low || entries[index].high != entry.high))
 		index = index + 1 == capacity ? 0 : index + 1;
 	return index;
@@ -76,33 +81,53 @@ static bool is_full(const struct bm_keyset_shard *shard)
 	return (uint64_t)(shard->count + 1) * 20 > (uint64_t)shard->capacity * 17;
 }
 
-enum bm_code bm_keyset_add(struct bm_keyset *set, const void *data, size_t size, bool *added)
+struct bm_keyset_entry bm_keyset_hash(const struct bm_keyset *set, const void *data, size_t size)
+{
+	struct bm_keyset_entry hash = keyed(set->key, data, size);
+
+	if (set->count == 0)
+		return hash;
+	const struct bm_keyset_shard *shard = shard_of(set, hash);
+	if (shard->capacity > 0)
+		__builtin_prefetch(&shard->entries[first_place(shard->capacity, hash)]);
+	return hash;
+}
+
+enum bm_code bm_keyset_add_hash(struct bm_keyset *set, struct bm_keyset_entry hash, bool *added)
 {
 	if (set->shards == NULL)
 		set->shards = calloc(SHARDS, sizeof *set->shards);
 	if (set->shards == NULL)
 		return BM_E_NOMEM;
-	struct bm_keyset_entry entry = keyed(set->key, data, size);
-	struct bm_keyset_shard *shard = shard_of(set, entry);
+	struct bm_keyset_shard *shard = shard_of(set, hash);
 	if (is_full(shard) && grow(shard) != BM_OK)
 		return BM_E_NOMEM;
-	size_t index = place(shard->entries, shard->capacity, entry);
+	size_t index = place(shard->entries, shard->capacity, hash);
 	*added = is_free(shard->entries[index]);
 	if (*added) {
-		shard->entries[index] = entry;
+		shard->entries[index] = hash;
 		shard->count++;
 		set->count++;
 	}
 	return BM_OK;
 }
 
-bool bm_keyset_has(const struct bm_keyset *set, const void *data, size_t size)
+bool bm_keyset_has_hash(const struct bm_keyset *set, struct bm_keyset_entry hash)
 {
 	if (set->count == 0)
 		return false;
-	struct bm_keyset_entry entry = keyed(set->key, data, size);
-	const struct bm_keyset_shard *shard = shard_of(set, entry);
-	return shard->count > 0 && !is_free(shard->entries[place(shard->entries, shard->capacity, entry)]);
+	const struct bm_keyset_shard *shard = shard_of(set, hash);
+	return shard->count > 0 && !is_free(shard->entries[place(shard->entries, shard->capacity, hash)]);
+}
+
+enum bm_code bm_keyset_add(struct bm_keyset *set, const void *data, size_t size, bool *added)
+{
+	return bm_keyset_add_hash(set, keyed(set->key, data, size), added);
+}
+
+bool bm_keyset_has(const struct bm_keyset *set, const void *data, size_t size)
+{
+	return set->count > 0 && bm_keyset_has_hash(set, keyed(set->key, data, size));
 }
 
 size_t bm_keyset_bytes(const struct bm_keyset *set)

@@ -36,6 +36,15 @@ void bm_keyset_deinit(struct bm_keyset *set);
 
 /* *added is false when it was there already. */
 enum bm_code bm_keyset_add(struct bm_keyset *set, const void *data, size_t size, bool *added) BM_MUST_CHECK;
+
+/*
+ * The same in two steps: where a key goes is fetched from memory while other work is done. The hash is of this set and
+ * holds for ever.
+ */
+struct bm_keyset_entry bm_keyset_hash(const struct bm_keyset *set, const void *data, size_t size);
+enum bm_code bm_keyset_add_hash(struct bm_keyset *set, struct bm_keyset_entry hash, bool *added) BM_MUST_CHECK;
+bool bm_keyset_has_hash(const struct bm_keyset *set, struct bm_keyset_entry hash);
+
 /* Octets that the set holds: at most 24 a key, and half a MiB. */
 size_t bm_keyset_bytes(const struct bm_keyset *set);
 bool bm_keyset_has(const struct bm_keyset *set, const void *data, size_t size);

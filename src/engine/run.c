@@ -134,6 +134,8 @@ void bm_run_deinit(struct bm_run *run)
 {
 	free_list(run, &run->ready);
 	free_list(run, &run->eight);
+	for (size_t i = 0; i < run->ahead_count; i++)
+		bm_item_free(&run->items, run->ahead[(run->ahead_first + i) % BM_RUN_AHEAD].item);
 	for (size_t i = 0; run->servers != NULL && i < run->server_count; i++) {
 		struct bm_item_heap *waiting = &run->servers[i].waiting;
 		for (struct bm_item *item = bm_item_heap_take(waiting); item != NULL; item = bm_item_heap_take(waiting))

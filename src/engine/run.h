@@ -52,6 +52,9 @@
 /* Recipients claimed from the journal at once. */
 #define BM_RUN_CLAIM 1024
 
+/* Records that are read before the first of them is looked up among those seen: as long as memory takes to answer. */
+#define BM_RUN_AHEAD 16
+
 struct bm_run_options {
 	bool use_envelope;
 	bool trust_email;
@@ -148,6 +151,14 @@ struct bm_run_server {
 	uint64_t times[BM_WHY_KINDS];  /* µs */
 };
 
+/* A record that was read; its outcome, or that it is to be sent, is told in its turn. */
+struct bm_run_ahead {
+	struct bm_item *item;
+	struct bm_keyset_entry hash; /* unless duplicates are trusted */
+	const char *banned;          /* the reason, or NULL */
+	const char *invalid;         /* the id of the error, or NULL; the reason is in the item's answer */
+};
+
 struct bm_run {
 	struct bm_run_options options;
 	const struct bm_port *port;
@@ -178,7 +189,11 @@ struct bm_run {
 	size_t in_flight;       /* transactions */
 	uint64_t claimed;       /* the first seq that is not claimed */
 	uint64_t next_id;
-	bool list_ended;
+	struct bm_run_ahead ahead[BM_RUN_AHEAD]; /* a ring: read, and still to be looked up */
+	size_t ahead_first;
+	size_t ahead_count;
+	bool list_read;   /* to its end */
+	bool list_ended;  /* and nobody of it is still to be looked up */
 	bool list_silent; /* it had nothing to give in this round */
 	bool list_complete;
 	bool stopping;

@@ -5,25 +5,30 @@
 /* A shorter sleep is no wait worth asking about. */
 #define WAIT_MIN_US 50
 
-/* The oldest reply that is awaited from the server; false: none. */
+/*
+ * The oldest reply that is awaited from the server, and the shortest round trip over any connection of it: what one of
+ * them measured may have been a busy moment. False: none is awaited.
+ */
 static bool find_awaited(const struct bm_run *run, size_t server, uint64_t *since_us, uint64_t *round_trip_us)
 {
 	const struct bm_port *port = run->port;
 	const struct bm_run_server *at = &run->servers[server];
-	bool found = false;
+	uint64_t oldest = UINT64_MAX;
+	uint64_t least = UINT64_MAX;
 
 	for (size_t i = at->first_slot; i < at->first_slot + at->slot_count; i++) {
 		uint64_t since = 0;
 		uint64_t round_trip = 0;
-		if (run->slots[i].state == BM_SLOT_CLOSED || !port->awaiting(port->user, i, &since, &round_trip))
+		if (run->slots[i].state == BM_SLOT_CLOSED)
 			continue;
-		if (found && since >= *since_us)
-			continue;
-		*since_us = since;
-		*round_trip_us = round_trip;
-		found = true;
+		if (port->awaiting(port->user, i, &since, &round_trip) && since < oldest)
+			oldest = since;
+		if (round_trip != 0 && round_trip < least)
+			least = round_trip;
 	}
-	return found;
+	*since_us = oldest;
+	*round_trip_us = least == UINT64_MAX ? 0 : least;
+	return oldest != UINT64_MAX;
 }
 
 /* Nothing is left for the server to do but what is in flight. */
