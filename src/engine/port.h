@@ -48,8 +48,7 @@ struct bm_port {
 		void *user, size_t slot, const struct bm_smtp_transaction *transaction, struct bm_error *err);
 	/*
 	 * Since when (µs, the clock of bm_run_waited) a reply is awaited over it, and its round trip (µs) as far as
-	 * known. false: none is awaited; the
-	   round trip is told all the same.
+	 * known. False: none is awaited; the round trip is told all the same.
 	 */
 	bool (*awaiting)(void *user, size_t slot, uint64_t *since_us, uint64_t *round_trip_us);
 	void (*outcome)(void *user, const struct bm_outcome *outcome);
