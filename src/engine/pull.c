@@ -66,6 +66,15 @@ static bool serve(struct bm_run *run, size_t server, uint64_t most)
 	return true;
 }
 
+/* What the open envelope may hold, whichever connection takes it. */
+static uint64_t room_of_open(struct bm_run *run)
+{
+	uint64_t limit = bm_run_server_options(run, run->open_server)->max_messages_per_connection;
+	uint64_t most = bm_rate_tokens(&run->servers[run->open_server].rate, bm_run_now(run) * 1000);
+
+	return limit != 0 && limit < most ? limit : most;
+}
+
 /* Goes on with the open envelope; true when it is no longer in the way. */
 static bool close_open(struct bm_run *run)
 {
@@ -73,8 +82,7 @@ static bool close_open(struct bm_run *run)
 		return false;
 	if (run->open == NULL)
 		return true;
-	struct bm_run_server *server = &run->servers[run->open_server];
-	return serve(run, run->open_server, bm_rate_tokens(&server->rate, bm_run_now(run) * 1000));
+	return serve(run, run->open_server, room_of_open(run));
 }
 
 static void assign(struct bm_run *run)

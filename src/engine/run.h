@@ -130,7 +130,7 @@ struct bm_run_server {
 	uint64_t no_more_ms;     /* likewise, for further connections while one is open */
 	uint64_t rests_until_ms; /* sleep_length */
 	size_t envelope_max;     /* what it took before it hung up on a larger envelope; 0: not known */
-	uint64_t rcpt_max;       /* by EHLO; 0: not known */
+	uint64_t rcpt_max;       /* the least that an EHLO said: connections may differ; 0: not known */
 	size_t first_slot;
 	size_t slot_count;
 	size_t opening;

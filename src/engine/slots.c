@@ -142,6 +142,9 @@ static void hand_back(struct bm_run *run, size_t index, struct bm_run_envelope *
 		return;
 	}
 	bm_run_unpack(run, server, envelope);
+	/* Larger than this connection takes: it was assembled before that was known. */
+	if (err->code == BM_E_LIMIT)
+		return;
 	bm_slot_retire(run, index);
 	if (err->code != BM_E_CLOSED && err->code != BM_E_CONNECT)
 		bm_run_fail(run, err);
@@ -324,7 +327,8 @@ void bm_run_opened(struct bm_run *run, size_t index)
 	server->open++;
 	server->failures = 0;
 	server->seven_bit = !offers->eight_bit_mime;
-	server->rcpt_max = offers->rcpt_max;
+	if (offers->rcpt_max != 0 && (server->rcpt_max == 0 || offers->rcpt_max < server->rcpt_max))
+		server->rcpt_max = offers->rcpt_max;
 	count_connection(run, slot->server);
 	if (server->seven_bit && bm_message_eight_bit(run->message))
 		find_unsuited(run, slot->server);

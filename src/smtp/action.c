@@ -23,7 +23,7 @@ static void leave(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	if (answer->tx != NULL && answer->expected.command != BM_SMTP_RSET)
 		bm_transaction_put_back(smtp, answer);
-	bm_machine_close(smtp, BM_SMTP_END_421, answer->expected.command, &answer->reply, "the server ended the session");
+	bm_machine_leave(smtp, BM_SMTP_END_421, answer, "the server ended the session");
 }
 
 static void say_hello(struct bm_smtp *smtp, enum bm_smtp_command command, uint64_t now_ms)
@@ -88,10 +88,15 @@ static void sender_refused(struct bm_smtp *smtp, struct bm_answer *answer)
 /* Behind a refused MAIL it is another envelope that takes recipients, and would take the content. */
 static void recipient_taken(struct bm_smtp *smtp, struct bm_answer *answer)
 {
-	if (answer->tx->verdict.set)
-		stray(smtp, answer);
-	else
+	struct bm_transaction *tx = answer->tx;
+
+	if (!tx->verdict.set) {
 		bm_transaction_recipient_taken(smtp, answer);
+		return;
+	}
+	if (tx->end <= smtp->output.sent)
+		bm_transaction_doubt(tx);
+	stray(smtp, answer);
 }
 
 static void recipient_refused(struct bm_smtp *smtp, struct bm_answer *answer)
@@ -129,7 +134,7 @@ static void was_reset(struct bm_smtp *smtp, struct bm_answer *answer)
 /* What state it is in nobody knows: never go on (RFC 5321, 4.1.1.5). */
 static void not_reset(struct bm_smtp *smtp, struct bm_answer *answer)
 {
-	bm_machine_close(smtp, BM_SMTP_END_RSET, answer->expected.command, &answer->reply, "the server refused RSET");
+	bm_machine_leave(smtp, BM_SMTP_END_RSET, answer, "the server refused RSET");
 }
 
 static void talk_answered(struct bm_smtp *smtp, struct bm_answer *answer)

@@ -165,7 +165,7 @@ static bool step(struct bm_smtp *smtp, uint64_t now_ms)
 {
 	struct bm_transactions *txs = &smtp->transactions;
 	settle_done(smtp);
-	if (txs->saying == txs->next)
+	if (txs->saying == txs->next || smtp->lingers)
 		return false;
 	struct bm_transaction *tx = bm_transactions_get(txs, txs->saying);
 	if (may_be_followed(smtp, tx)) {

@@ -215,10 +215,9 @@ static bool has_stumbled(
 	return end == BM_SMTP_END_OUT_OF_STEP && is_grouped(command);
 }
 
-void bm_machine_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_command command,
+static void note_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_command command,
 	const struct bm_reply *reply, const char *reason)
 {
-	smtp->closed = true;
 	smtp->closing = (struct bm_smtp_event){
 		.kind = BM_SMTP_CLOSED,
 		.command = command,
@@ -229,12 +228,43 @@ void bm_machine_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_c
 	};
 	if (reply != NULL)
 		smtp->closing.reply = *reply;
-	if (reply != NULL && smtp->borrowed)
-		bm_machine_keep(smtp, &smtp->closing.reply, &smtp->parser.raw);
-	bm_transactions_abandon(smtp, end, reason);
+}
+
+static void finish(struct bm_smtp *smtp, bool undone)
+{
+	smtp->closed = true;
+	bm_transactions_abandon(smtp, undone, smtp->closing.reason);
 	smtp->pipeline.count = 0;
 	smtp->capabilities = (struct bm_smtp_capabilities){.esmtp = false};
 	smtp->hello = (struct bm_reply){.code = 0};
+}
+
+void bm_machine_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_command command,
+	const struct bm_reply *reply, const char *reason)
+{
+	note_close(smtp, end, command, reply, reason);
+	if (reply != NULL && smtp->borrowed)
+		bm_machine_keep(smtp, &smtp->closing.reply, &smtp->parser.raw);
+	finish(smtp, end == BM_SMTP_END_421 || end == BM_SMTP_END_RSET);
+}
+
+void bm_machine_leave(struct bm_smtp *smtp, enum bm_smtp_end end, const struct bm_answer *answer, const char *reason)
+{
+	if (smtp->lingers)
+		return;
+	if (!bm_transactions_are_out(smtp)) {
+		bm_machine_close(smtp, end, answer->expected.command, &answer->reply, reason);
+		return;
+	}
+	note_close(smtp, end, answer->expected.command, &answer->reply, reason);
+	bm_machine_keep(smtp, &smtp->closing.reply, &smtp->closing_raw);
+	smtp->lingers = true;
+	smtp->linger_since_ms = answer->now_ms;
+}
+
+void bm_machine_part(struct bm_smtp *smtp, bool undone)
+{
+	finish(smtp, undone);
 }
 
 static void count_reply(struct bm_smtp *smtp, int code)

@@ -95,6 +95,7 @@ struct bm_smtp {
 	bool dirty;    /* an aborted transaction may be open: RSET before the next */
 	bool begun;    /* something of a transaction was said */
 	bool starved;  /* memory was short: the session ends with this verb */
+	bool lingers;  /* the server ends the session: nothing more is said, but what was may yet be answered */
 	bool closed;
 	bool closed_told;
 
@@ -118,6 +119,8 @@ struct bm_smtp {
 	uint64_t mails; /* MAIL commands said or sure to be said */
 	struct bm_transactions transactions;
 	struct bm_smtp_event closing;
+	struct bm_buf closing_raw; /* of a session that lingers: its last word */
+	uint64_t linger_since_ms;
 };
 
 /* A reply and the command it answers. */
@@ -147,6 +150,11 @@ void bm_machine_ready(struct bm_smtp *smtp);
 /* Ends the session and decides what is undecided. reply may be NULL. */
 void bm_machine_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_command command,
 	const struct bm_reply *reply, const char *reason);
+/* The server ends the session by this answer. What is behind it was not done, unless the server goes on all the same:
+ * where an end of data is out its close is awaited, and answers count. */
+void bm_machine_leave(struct bm_smtp *smtp, enum bm_smtp_end end, const struct bm_answer *answer, const char *reason);
+/* It lingers and nothing is awaited any more, or its connection has gone. */
+void bm_machine_part(struct bm_smtp *smtp, bool undone);
 /* Keeps the octets of the reply being answered in raw; reply's span follows. Without memory its text is lost. */
 void bm_machine_keep(struct bm_smtp *smtp, struct bm_reply *reply, struct bm_buf *raw);
 /* True while the next octet to be sent is one of content. */
@@ -181,13 +189,17 @@ enum bm_code bm_transaction_begin(
 void bm_transaction_settle(struct bm_transaction *tx);
 /* 4yz or 5yz: what it means for all undecided recipients. The first such reply counts. */
 void bm_transaction_fail(struct bm_smtp *smtp, const struct bm_answer *answer);
+/* It was refused, but may have been done all the same. */
+void bm_transaction_doubt(struct bm_transaction *tx);
 /* 421: nobody is to blame. */
 void bm_transaction_put_back(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_accept(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_recipient_taken(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_recipient_refused(struct bm_smtp *smtp, const struct bm_answer *answer);
 /* The session ended with these under way. */
-void bm_transactions_abandon(struct bm_smtp *smtp, enum bm_smtp_end end, const char *reason);
+void bm_transactions_abandon(struct bm_smtp *smtp, bool undone, const char *reason);
+/* The end of data of one or more is out, and the answers are not all there. */
+bool bm_transactions_are_out(const struct bm_smtp *smtp);
 /* The next event of the oldest when it is settled; a transaction's last is BM_SMTP_TRANSACTION. */
 bool bm_transaction_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event);
 

@@ -9,6 +9,9 @@
 
 #define EXTRA_MAX 16
 
+/* A server that ends the session closes it soon, or answers soon if it goes on. */
+#define LINGER_MS 5000
+
 static bool is_text(struct bm_span text)
 {
 	return text.size > 0 && text.size + EXTRA_MAX <= BM_MACHINE_COMMAND_MAX && !bm_span_has_control(text);
@@ -34,6 +37,7 @@ static void init(struct bm_smtp *smtp, const struct bm_smtp_options *options, ui
 	bm_queue_init(&smtp->queue);
 	bm_output_init(&smtp->output);
 	bm_buf_init(&smtp->hello_raw, BM_REPLY_SIZE_MAX);
+	bm_buf_init(&smtp->closing_raw, BM_REPLY_SIZE_MAX);
 	bm_buf_init(&smtp->talk_body, SIZE_MAX / 2);
 	struct bm_expected greeting = {.command = BM_SMTP_GREETING};
 	bm_pipeline_push(&smtp->pipeline, &greeting, now_ms);
@@ -66,6 +70,7 @@ void bm_smtp_free(struct bm_smtp *smtp)
 	bm_queue_deinit(&smtp->queue);
 	bm_output_deinit(&smtp->output);
 	bm_buf_deinit(&smtp->hello_raw);
+	bm_buf_deinit(&smtp->closing_raw);
 	bm_buf_deinit(&smtp->talk_body);
 	bm_transactions_deinit(&smtp->transactions);
 	free(smtp->domain);
@@ -80,6 +85,8 @@ static void conclude(struct bm_smtp *smtp, uint64_t now_ms)
 	bm_envelope_advance(smtp, now_ms);
 	if (smtp->starved)
 		bm_machine_close(smtp, BM_SMTP_END_NOMEM, bm_machine_awaited(smtp), NULL, "out of memory");
+	else if (smtp->lingers && !smtp->closed && !bm_transactions_are_out(smtp))
+		bm_machine_part(smtp, true);
 }
 
 /* What does not end in the chunk, has many lines or is no reply. */
@@ -132,13 +139,15 @@ void bm_smtp_feed(struct bm_smtp *smtp, const void *data, size_t size, uint64_t 
 void bm_smtp_lost(struct bm_smtp *smtp, const char *reason, uint64_t now_ms)
 {
 	(void)now_ms;
-	if (!smtp->closed)
+	if (smtp->lingers && !smtp->closed)
+		bm_machine_part(smtp, true);
+	else if (!smtp->closed)
 		bm_machine_close(smtp, BM_SMTP_END_LOST, bm_machine_awaited(smtp), NULL, reason);
 }
 
 size_t bm_smtp_output(struct bm_smtp *smtp, struct bm_span *spans, size_t max)
 {
-	return smtp->closed ? 0 : bm_output_view(&smtp->output, spans, max);
+	return smtp->closed || smtp->lingers ? 0 : bm_output_view(&smtp->output, spans, max);
 }
 
 static bool is_passed(uint64_t place, uint64_t before, uint64_t after)
@@ -190,6 +199,8 @@ uint64_t bm_smtp_deadline(const struct bm_smtp *smtp)
 	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
 	if (smtp->closed)
 		return BM_SMTP_NEVER;
+	if (smtp->lingers)
+		return saturated_sum(smtp->linger_since_ms, LINGER_MS);
 	if (bm_machine_is_writing(smtp))
 		return saturated_sum(smtp->block_since_ms, bm_machine_time_out(smtp, BM_SMTP_BODY));
 	if (head == NULL)
@@ -203,6 +214,10 @@ void bm_smtp_tick(struct bm_smtp *smtp, uint64_t now_ms)
 	uint64_t deadline = bm_smtp_deadline(smtp);
 	if (deadline == BM_SMTP_NEVER || now_ms < deadline)
 		return;
+	if (smtp->lingers) {
+		bm_machine_part(smtp, false);
+		return;
+	}
 	enum bm_smtp_command command = bm_machine_awaited(smtp);
 	bm_machine_close(smtp, BM_SMTP_END_TIMEOUT, command, NULL, bm_machine_time_out_reason(command));
 }
@@ -242,7 +257,7 @@ size_t bm_smtp_room(const struct bm_smtp *smtp)
 {
 	size_t held = bm_transactions_held(&smtp->transactions);
 	bool talking = smtp->talk_content || (held == 0 && smtp->pipeline.count > 0);
-	if (!smtp->ready || smtp->closed || talking)
+	if (!smtp->ready || smtp->closed || smtp->lingers || talking)
 		return 0;
 	size_t room = mode_room(smtp, held);
 	uint64_t mail_max = smtp->capabilities.mail_max;

@@ -141,9 +141,19 @@ static enum bm_code reserve_slots(struct bm_smtp *smtp)
 	return BM_OK;
 }
 
+static void undecide(struct bm_verdict *verdict)
+{
+	verdict->set = false;
+	verdict->disposition = BM_SMTP_PUT_BACK;
+	verdict->answered = false;
+	verdict->command = BM_SMTP_GREETING;
+	verdict->reason = "not reached";
+	verdict->reply.code = 0;
+	verdict->reply.raw.size = 0;
+}
+
 static void begin(struct bm_transaction *tx, const struct bm_smtp_transaction *given)
 {
-	struct bm_verdict *verdict = &tx->verdict;
 	tx->given = *given;
 	tx->state = BM_TRANSACTION_WAITING;
 	tx->lone_dot = false;
@@ -154,13 +164,7 @@ static void begin(struct bm_transaction *tx, const struct bm_smtp_transaction *g
 	tx->taken = 0;
 	tx->due = 0;
 	tx->end = BM_OUTPUT_NOWHERE;
-	verdict->set = false;
-	verdict->disposition = BM_SMTP_PUT_BACK;
-	verdict->answered = false;
-	verdict->command = BM_SMTP_GREETING;
-	verdict->reason = "not reached";
-	verdict->reply.code = 0;
-	verdict->reply.raw.size = 0;
+	undecide(&tx->verdict);
 }
 
 enum bm_code bm_transaction_begin(struct bm_smtp *smtp, const struct bm_smtp_transaction *given, struct bm_error *err)
@@ -231,6 +235,11 @@ void bm_transaction_fail(struct bm_smtp *smtp, const struct bm_answer *answer)
 		disposition = BM_SMTP_PUT_BACK;
 	}
 	decide(smtp, disposition, answer);
+}
+
+void bm_transaction_doubt(struct bm_transaction *tx)
+{
+	undecide(&tx->verdict);
 }
 
 void bm_transaction_put_back(struct bm_smtp *smtp, const struct bm_answer *answer)
@@ -316,10 +325,20 @@ static void abandon(const struct bm_smtp *smtp, struct bm_transaction *tx, bool 
 	bm_transaction_settle(tx);
 }
 
-void bm_transactions_abandon(struct bm_smtp *smtp, enum bm_smtp_end end, const char *reason)
+bool bm_transactions_are_out(const struct bm_smtp *smtp)
+{
+	const struct bm_transactions *txs = &smtp->transactions;
+	for (uint64_t i = txs->settled; i < txs->next; i++) {
+		const struct bm_transaction *tx = bm_transactions_get(txs, i);
+		if (tx->state != BM_TRANSACTION_SETTLED && tx->due > 0 && tx->end <= smtp->output.sent)
+			return true;
+	}
+	return false;
+}
+
+void bm_transactions_abandon(struct bm_smtp *smtp, bool undone, const char *reason)
 {
 	struct bm_transactions *txs = &smtp->transactions;
-	bool undone = end == BM_SMTP_END_421 || end == BM_SMTP_END_RSET;
 	for (; txs->settled < txs->next; txs->settled++) {
 		struct bm_transaction *tx = bm_transactions_get(txs, txs->settled);
 		if (tx->state != BM_TRANSACTION_SETTLED)

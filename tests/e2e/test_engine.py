@@ -148,6 +148,30 @@ def test_a_server_that_keeps_the_envelope_of_a_refused_chunk(nth, tmp_path, sink
     assert all(one["bdat"] for one in sink.transactions())
 
 
+@pytest.mark.parametrize("on", ["RSET", "MAIL"])
+@pytest.mark.parametrize("reply", ["421 4.3.2 bye", "502 5.5.1 what?", "450 4.3.2 later"])
+def test_a_server_that_ends_the_session_and_goes_on(on, reply, tmp_path, sink_of):  # noqa: F811
+    """What was on its way in a stream is answered, and is not sent once more."""
+    sink = sink_of({"on": on, "nth": {"every": 20}, "reply": reply})
+    sent = send(tmp_path, [sink], addresses(200), *A_COPY_EACH, *set_to(pipelining="stream", connections=1))
+    check(sent, [sink], 200)
+    assert set(sent.counts()) <= {"accepted", "refused"}
+
+
+def test_every_connection_has_limits_of_its_own(tmp_path, sink_of):  # noqa: F811
+    offers = "250-sink\r\n250-PIPELINING\r\n250 LIMITS RCPTMAX=%d"
+    rules = [{"on": "EHLO", "connection": n, "reply": offers % most} for n, most in ((1, 7), (3, 5))]
+    sink = sink_of(*rules, {"on": "end", "delay_ms": 20})
+    options = set_to(connections=4, envelope_limit=50)
+    sent = send(tmp_path, [sink], addresses(2000), *SHARED, *options)
+    check(sent, [sink], 2000)
+    assert sent.counts() == {"accepted": 2000}
+    largest = Counter()
+    for one in sink.transactions():
+        largest[one["connection"]] = max(largest[one["connection"]], len(one["recipients"]))
+    assert largest[1] <= 7 and largest[3] <= 5, largest
+
+
 def said_of_stepping_down(folder):
     return [line for line in (folder / "errors").read_text().splitlines() if "pipelin" in line.lower()]
 

@@ -365,6 +365,22 @@ static void no_connection_carries_more_than_its_limit(void **state)
 	free_world(world);
 }
 
+/* manual: max_messages_per_connection; the envelope is filled again and again while the list falls silent */
+static void a_slow_list_fills_no_envelope_beyond_the_limit(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", NULL, "b@x.org", NULL, "c@x.org", NULL, "d@x.org", "e@x.org"};
+	struct world *world = make_world(list, 8);
+	world->options[0].max_messages_per_robin = BM_ROBIN_UNSET;
+	world->options[0].connections = 2;
+	world->options[0].max_messages_per_connection = 2;
+	world->silence_ms = 10;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_string_equal(world->story, "connect0 sleep:10 send0(a@x.org,b@x.org) quit0 sleep:10 connect0 sleep:10 "
+									  "send0(c@x.org,d@x.org) connect0 send0(e@x.org) quit0 quit0 ");
+	free_world(world);
+}
+
 /* A server that takes one connection and no more is no bad server. */
 static bool one_at_a_time(struct world *world)
 {
@@ -460,6 +476,7 @@ int main(void)
 		cmocka_unit_test(an_idle_connection_is_closed_and_opened_again),
 		cmocka_unit_test(what_ehlo_limits_is_heeded),
 		cmocka_unit_test(no_connection_carries_more_than_its_limit),
+		cmocka_unit_test(a_slow_list_fills_no_envelope_beyond_the_limit),
 		cmocka_unit_test(a_server_that_bears_one_connection_is_used_with_one),
 		cmocka_unit_test(whoever_waits_behind_is_not_to_blame),
 		cmocka_unit_test(the_wait_for_replies_is_told_from_the_round_trip),

@@ -165,7 +165,8 @@ static void run(struct trial *trial, uint64_t cut)
 			see_events(trial);
 			break;
 		}
-		if (step == cut)
+		bool parted = trial->model.gone && trial->fed == trial->model.out.size;
+		if (step == cut || parted)
 			bm_smtp_lost(trial->smtp, "gone", 0);
 	}
 	see_events(trial);
