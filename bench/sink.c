@@ -106,9 +106,7 @@ static void release(struct sink *sink, uint64_t now)
 		struct conn *conn = sink->held;
 		sink->held = conn->next_held;
 		if (sink->held == NULL)
-			/* The kernel would wake us up to 50 µs late. */
-			(void)prctl(PR_SET_TIMERSLACK, 1UL);
-		sink->held_end = &sink->held;
+			sink->held_end = &sink->held;
 		conn->held = false;
 		sink->last_ns = now;
 		if (conn->dead)
@@ -254,6 +252,8 @@ static void start(struct sink *sink, const char *where, const char *extensions)
 	sink->held_end = &sink->held;
 	sink->signal_fd = bench_signal_fd();
 	bench_end_with_parent(SIGTERM);
+	/* The kernel would wake us up to 50 µs late. */
+	(void)prctl(PR_SET_TIMERSLACK, 1UL);
 	sink->listen_fd = bench_listen(where, &port);
 	watch_own(sink, &sink->signal_fd);
 	watch_own(sink, &sink->listen_fd);

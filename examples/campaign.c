@@ -41,7 +41,7 @@ static enum bm_code make_message(struct campaign *campaign, struct bm_error *err
 	return bm_message_new(&campaign->message, &options, err);
 }
 
-/* Several sets are several servers, used in turn. */
+/* Several sets are several servers; the faster one gets more. */
 static enum bm_code make_servers(struct campaign *campaign, const char *host, const char *port, struct bm_error *err)
 {
 	const struct bm_attribute attributes[] = {

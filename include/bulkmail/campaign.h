@@ -28,7 +28,7 @@ enum bm_outcome_kind {
 	BM_OUTCOME_ACCEPTED, /* the positive reply to the end of data was read */
 	BM_OUTCOME_REFUSED,  /* 5yz */
 	BM_OUTCOME_DEFERRED, /* 4yz, tries used up */
-	BM_OUTCOME_INVALID,  /* no mailbox */
+	BM_OUTCOME_INVALID,  /* no mailbox, or no copy can be made with its values */
 	BM_OUTCOME_DUPLICATE,
 	BM_OUTCOME_BANNED,
 	BM_OUTCOME_IN_DOUBT, /* end of data was sent and no reply was read */
@@ -140,7 +140,7 @@ BM_API enum bm_code bm_campaign_rehearse(struct bm_campaign *campaign, struct bm
 
 /*
  * Asks a running campaign to stop; may be called from a signal handler or another thread.
- * The first call: no new envelope, the running one finishes. The second: at once.
+ * The first call: no new envelope, those under way finish. The second: at once.
  */
 BM_API void bm_campaign_stop(struct bm_campaign *campaign);
 

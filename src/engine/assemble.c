@@ -144,24 +144,35 @@ static enum bm_code enter(struct bm_run *run, size_t server, struct bm_item *ite
 	return BM_OK;
 }
 
+/* It is the next again. Who waited for another server than the one that had deferred it still does. */
+static void give_back(struct bm_run *run, struct bm_item *item)
+{
+	if (item->fate != BM_FATE_WAITS) {
+		bm_item_list_prepend(&run->ready, item);
+		return;
+	}
+	bm_item_heap_add(&run->servers[item->answer.server - 1].waiting, item);
+	run->waiting++;
+}
+
 static enum bm_fill add_item(struct bm_run *run, size_t server, struct bm_item *item, uint64_t most)
 {
 	if (takes_a_nap(run, server)) {
-		bm_item_list_prepend(&run->ready, item);
+		give_back(run, item);
 		return run->open != NULL && bm_run_has_other(run, server) ? BM_FILL_SEND : BM_FILL_STOP;
 	}
 	if (bm_policy_at_limit(bm_run_policy(run, server), bm_run_server_options(run, server))) {
-		bm_item_list_prepend(&run->ready, item);
+		give_back(run, item);
 		return run->open != NULL ? BM_FILL_SEND : BM_FILL_STOP;
 	}
 	if (!fits(run, item)) {
-		bm_item_list_prepend(&run->ready, item);
+		give_back(run, item);
 		return BM_FILL_SEND;
 	}
 	if (enter(run, server, item) != BM_OK) {
 		struct bm_error err;
 		bm_error_nomem(&err);
-		bm_item_list_prepend(&run->ready, item);
+		give_back(run, item);
 		bm_run_fail(run, &err);
 		return BM_FILL_STOP;
 	}

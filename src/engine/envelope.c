@@ -28,6 +28,7 @@ struct bm_run_envelope *bm_envelope_fetch(struct bm_run *run)
 	envelope->first_crowded = SIZE_MAX;
 	envelope->accepted = false;
 	envelope->broken = false;
+	envelope->stumbled = false;
 	envelope->relay_fault = false;
 	return envelope;
 }

@@ -94,6 +94,7 @@ struct bm_run_envelope {
 	size_t first_crowded;    /* index of the first for whom there was no room; SIZE_MAX: none */
 	bool accepted;           /* for one recipient or more */
 	bool broken;             /* it ended with its connection, or was not reached */
+	bool stumbled;           /* broken, since the server does not bear how far we pipeline */
 	bool relay_fault;        /* the server, not a recipient, was refused */
 };
 

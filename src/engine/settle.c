@@ -124,6 +124,7 @@ static void take_result(
 		break;
 	case BM_SMTP_PUT_BACK:
 		envelope->broken = true;
+		envelope->stumbled = envelope->stumbled || event->stumbled;
 		item->fate = BM_FATE_PUT_BACK;
 		if (event->reply.code == 503) {
 			bm_slot_retire(run, (size_t)(slot - run->slots));
@@ -246,7 +247,9 @@ static void end_transaction(
 	/* So many refusals and no more were to be heard: the others were not reached. */
 	if (envelope->refusals_max != 0 && envelope->refused >= envelope->refusals_max)
 		envelope->broken = false;
-	bool blamed = (envelope->broken && !slot->blamed) || envelope->relay_fault;
+	/* Where the next try pipelines less, nobody is to blame. */
+	bool stepping = envelope->stumbled && run->servers[server].steps_down;
+	bool blamed = (envelope->broken && !slot->blamed && !stepping) || envelope->relay_fault;
 	/* It hung up on an envelope that was too large for it: the next is as large as what it took. */
 	if (envelope->broken && !slot->blamed && envelope->first_crowded != SIZE_MAX)
 		run->servers[server].envelope_max = envelope->first_crowded;

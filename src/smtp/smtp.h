@@ -148,6 +148,7 @@ struct bm_smtp_event {
 	/*
 	 * TRANSACTION, CLOSED: the server does not bear how far we pipeline: a 503 to a pipelined command that no other
 	 * refusal explains (who it hits is put back with it), a reply out of step, a stall behind pipelined commands.
+	 * RECIPIENT: put back for that.
 	 */
 	bool stumbled;
 	const char *reason; /* CLOSED: one line for people; RECIPIENT: why, when no reply decided, else NULL */

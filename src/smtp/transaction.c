@@ -288,6 +288,7 @@ static void queue_refusal(struct bm_smtp *smtp, const struct bm_answer *answer, 
 	bm_reply_find_enhanced(&event.reply);
 	if (is_stumble(smtp, answer)) {
 		tx->stumbled = true;
+		event.stumbled = true;
 		event.disposition = BM_SMTP_PUT_BACK;
 	}
 	bm_machine_queue(smtp, &event, tx->number);
@@ -382,6 +383,8 @@ bool bm_transaction_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event
 		txs->first++;
 	} else {
 		tell_recipient(tx, tx->next++, event);
+		bool stumbled = tx->stumbled || (smtp->closed && smtp->closing.stumbled);
+		event->stumbled = stumbled && event->disposition == BM_SMTP_PUT_BACK;
 	}
 	return true;
 }

@@ -214,9 +214,10 @@ enum bm_code bm_table_set_columns(
 	if (table->names == NULL || table->values == NULL)
 		return bm_error_nomem(err);
 	for (size_t i = 0; i < count; i++) {
-		table->names[i] = strndup(names[i].data, names[i].size);
+		table->names[i] = calloc(1, names[i].size + 1);
 		if (table->names[i] == NULL)
 			return bm_error_nomem(err);
+		memcpy(table->names[i], names[i].data, names[i].size);
 		table->column_count++;
 	}
 	for (size_t i = count; i > 0; i--) {

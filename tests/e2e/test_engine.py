@@ -188,6 +188,18 @@ def test_auto_steps_down_after_503(tmp_path, sink_of):  # noqa: F811
     assert sink.counters()["connections"] <= 12
 
 
+@pytest.mark.parametrize("reply", ["503 5.5.1 one at a time", "354 out of step"])
+def test_a_server_that_bears_no_pipelining_at_all(reply, tmp_path, sink_of):  # noqa: F811
+    # Each step down hits the first of the list again: that is no fault of his.
+    sink = sink_of({"pipelined": True, "on": ["RSET", "MAIL", "RCPT"], "reply": reply})
+    options = set_to(pipelining="auto", connections=4, ERRFILE=tmp_path / "errors")
+    sent = send(tmp_path, [sink], addresses(100), *A_COPY_EACH, *options)
+    check(sent, [sink], 100, {"nested-mail"})
+    # Out of step, what had its end out is in doubt.
+    assert set(sent.counts()) <= {"accepted"} | ({"in_doubt"} if reply.startswith("354") else set())
+    assert said_of_stepping_down(tmp_path)[-1].endswith("pipelining=envelope: off from now on")
+
+
 def test_auto_steps_down_after_a_stall_in_bdat(tmp_path, sink_of):  # noqa: F811
     # manual: ERRFILE, time_out
     sink = sink_of({"on": "BDAT", "stall": True})

@@ -230,6 +230,25 @@ static void a_deferred_recipient_is_tried_on_another_server(void **state)
 	}
 }
 
+/* Two that do not fit into one envelope: what it leaves over is still for another server. */
+static void those_of_several_domains_are_tried_on_another_server(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@u.org", "b@v.org", "c@w.org", "d@x.org", "e@y.org", "f@z.org"};
+	struct world *world = make_world(list, 6);
+	world->fate = server_0_defers;
+	for (size_t i = 0; i < 2; i++) {
+		world->options[i].max_messages_per_robin = BM_ROBIN_UNSET;
+		world->options[i].talk_attempts = 9;
+	}
+	world->run_options.retry_delay_ms = 1000;
+	assert_int_equal(run_world(world, true, 2), BM_OK);
+	assert_int_equal(world->served[1], 6);
+	for (size_t i = 1; i <= 6; i++)
+		assert_in_range(world->attempts[i], 1, 2);
+	free_world(world);
+}
+
 static enum bm_smtp_disposition closes_with_421(
 	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
 {
@@ -468,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_server_that_stumbles_is_pipelined_to_less),
 		cmocka_unit_test(a_mode_that_was_asked_for_stands),
 		cmocka_unit_test(a_deferred_recipient_is_tried_on_another_server),
+		cmocka_unit_test(those_of_several_domains_are_tried_on_another_server),
 		cmocka_unit_test(a_421_costs_no_attempt),
 		cmocka_unit_test(the_text_of_a_421_is_remembered),
 		cmocka_unit_test(a_rate_is_kept_over_all_connections),
