@@ -2,7 +2,7 @@
 /*
  * Bodies with slots (RFC 2045, RFC 2046): text/plain and text/html parts, wherever they are in a multipart. A part
  * without slots stays to the octet. One with slots becomes quoted-printable, which takes any value, unless it is
- * declared as 8bit; a charset of ASCII becomes UTF-8. Signed parts are never touched. Linear in time.
+ * declared as 8bit and is no part of a multipart; a charset of ASCII becomes UTF-8. Signed parts are never touched. Linear in time.
  */
 #include "mail/writer.h"
 
@@ -78,10 +78,12 @@ static size_t value_size(struct bm_span text)
 static struct bm_span find_parameter(struct bm_span type, const char *name)
 {
 	const unsigned char *semicolon = NULL;
+	const unsigned char *equals = type.data;
 
 	while (type.size > 0 && (semicolon = memchr(type.data, ';', type.size)) != NULL) {
 		type = skip(type, (size_t)(semicolon + 1 - type.data));
-		const unsigned char *equals = type.size == 0 ? NULL : memchr(type.data, '=', type.size);
+		if (equals < type.data)
+			equals = type.size == 0 ? NULL : memchr(type.data, '=', type.size);
 		if (equals == NULL)
 			break;
 		struct bm_span key = bm_span_trim(bm_span_make(type.data, (size_t)(equals - type.data)));
@@ -325,9 +327,10 @@ static enum bm_code choose_charset(struct bm_writer *writer, struct leaf *leaf, 
 	return charset == NULL ? bad_charset(writer, leaf, "is in a charset that takes no values") : BM_OK;
 }
 
+/* As it is nothing would keep the line of a value from being a boundary. */
 static void begin_leaf(struct leaf *leaf)
 {
-	leaf->raw = leaf->entity->encoding == ENCODING_8BIT;
+	leaf->raw = leaf->entity->encoding == ENCODING_8BIT && !leaf->inner;
 }
 
 /* That a value cannot be said in the charset: for each column of the line. */
