@@ -2,7 +2,8 @@
 /*
  * Bodies with slots (RFC 2045, RFC 2046): text/plain and text/html parts, wherever they are in a multipart. A part
  * without slots stays to the octet. One with slots becomes quoted-printable, which takes any value, unless it is
- * declared as 8bit and is no part of a multipart; a charset of ASCII becomes UTF-8. Signed parts are never touched. Linear in time.
+ * declared as 8bit and is no part of a multipart; a charset of ASCII becomes UTF-8. Signed parts are never touched.
+ * Linear in time.
  */
 #include "mail/writer.h"
 
@@ -511,6 +512,7 @@ struct walk {
 	const unsigned char *written; /* up to here the body is written */
 	bool in_part;                 /* not in what stands before, between or behind the parts */
 	bool in_headers;
+	bool slots_over;           /* none is in what is left */
 	struct entity entity;      /* of the part */
 	struct bm_span head;       /* its headers, without the empty line */
 	const unsigned char *body; /* NULL: its headers are not over */
@@ -609,7 +611,8 @@ static enum bm_code begin_body(struct walk *walk)
 	if (code != BM_OK || walk->entity.kind != ENTITY_MULTIPART)
 		return code;
 	walk->in_part = false;
-	if (walk->depth == DEPTH_MAX && bm_slots_in(walk->lines.rest))
+	walk->slots_over = walk->slots_over || (walk->depth == DEPTH_MAX && !bm_slots_in(walk->lines.rest));
+	if (walk->depth == DEPTH_MAX && !walk->slots_over)
 		return bm_error_set(writer->err, BM_E_MESSAGE, "MB022",
 			"line %zu of the message: parts with slots that are nested deeper than %d", walk->lines.number, DEPTH_MAX);
 	if (walk->depth < DEPTH_MAX)
