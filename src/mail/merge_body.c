@@ -2,7 +2,8 @@
 /*
  * Bodies with slots (RFC 2045, RFC 2046): text/plain and text/html parts, wherever they are in a multipart. A part
  * without slots stays to the octet. One with slots becomes quoted-printable, which takes any value, unless it is
- * declared as 8bit; a charset of ASCII becomes UTF-8. Signed parts are never touched. Linear in time.
+ * declared as 8bit and is no part of a multipart; a charset of ASCII becomes UTF-8. Signed parts are never touched.
+ * Linear in time.
  */
 #include "mail/writer.h"
 
@@ -78,10 +79,12 @@ static size_t value_size(struct bm_span text)
 static struct bm_span find_parameter(struct bm_span type, const char *name)
 {
 	const unsigned char *semicolon = NULL;
+	const unsigned char *equals = type.data;
 
 	while (type.size > 0 && (semicolon = memchr(type.data, ';', type.size)) != NULL) {
 		type = skip(type, (size_t)(semicolon + 1 - type.data));
-		const unsigned char *equals = type.size == 0 ? NULL : memchr(type.data, '=', type.size);
+		if (equals < type.data)
+			equals = type.size == 0 ? NULL : memchr(type.data, '=', type.size);
 		if (equals == NULL)
 			break;
 		struct bm_span key = bm_span_trim(bm_span_make(type.data, (size_t)(equals - type.data)));
@@ -325,9 +328,10 @@ static enum bm_code choose_charset(struct bm_writer *writer, struct leaf *leaf, 
 	return charset == NULL ? bad_charset(writer, leaf, "is in a charset that takes no values") : BM_OK;
 }
 
+/* As it is nothing would keep the line of a value from being a boundary. */
 static void begin_leaf(struct leaf *leaf)
 {
-	leaf->raw = leaf->entity->encoding == ENCODING_8BIT;
+	leaf->raw = leaf->entity->encoding == ENCODING_8BIT && !leaf->inner;
 }
 
 /* That a value cannot be said in the charset: for each column of the line. */
@@ -509,6 +513,7 @@ struct walk {
 	const unsigned char *written; /* up to here the body is written */
 	bool in_part;                 /* not in what stands before, between or behind the parts */
 	bool in_headers;
+	bool slots_over;           /* none is in what is left */
 	struct entity entity;      /* of the part */
 	struct bm_span head;       /* its headers, without the empty line */
 	const unsigned char *body; /* NULL: its headers are not over */
@@ -607,7 +612,8 @@ static enum bm_code begin_body(struct walk *walk)
 	if (code != BM_OK || walk->entity.kind != ENTITY_MULTIPART)
 		return code;
 	walk->in_part = false;
-	if (walk->depth == DEPTH_MAX && bm_slots_in(walk->lines.rest))
+	walk->slots_over = walk->slots_over || (walk->depth == DEPTH_MAX && !bm_slots_in(walk->lines.rest));
+	if (walk->depth == DEPTH_MAX && !walk->slots_over)
 		return bm_error_set(writer->err, BM_E_MESSAGE, "MB022",
 			"line %zu of the message: parts with slots that are nested deeper than %d", walk->lines.number, DEPTH_MAX);
 	if (walk->depth < DEPTH_MAX)

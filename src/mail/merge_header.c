@@ -258,6 +258,7 @@ static enum bm_code add_slots(struct header *header, enum bm_part_kind kind, str
 static enum bm_code append_unquoted(struct bm_buf *out, struct bm_span text)
 {
 	bool quoted = false;
+	bool comments = true; /* until one is not closed: none behind it is, either */
 	enum bm_code code = BM_OK;
 
 	for (size_t i = 0; code == BM_OK && i < text.size;) {
@@ -270,8 +271,9 @@ static enum bm_code append_unquoted(struct bm_buf *out, struct bm_span text)
 			code = bm_buf_append(out, rest.data, size);
 		} else if (c == '"') {
 			quoted = !quoted;
-		} else if (c == '(' && !quoted) {
+		} else if (c == '(' && !quoted && comments) {
 			size = skip_enclosed(rest);
+			comments = size > 0;
 		} else if (c == '\\' && quoted && rest.size > 1) {
 			code = bm_buf_append_char(out, rest.data[1]);
 			size = 2;

@@ -44,13 +44,19 @@ static void break_line(struct bm_quoted *quoted)
 	quoted->column = 0;
 }
 
+/* No line begins with a dot; nor with a hyphen, so that none can be a boundary. */
+static bool may_begin(unsigned char c)
+{
+	return c != '.' && c != '-';
+}
+
 /* One character of encoded text, which is kept whole. */
 static void put_token(struct bm_quoted *quoted, const unsigned char *token, size_t size)
 {
 	if (quoted->column + size > COLUMN_MAX)
 		break_line(quoted);
-	if (quoted->column == 0 && token[0] == '.') {
-		token = (const unsigned char *)"=2E";
+	if (quoted->column == 0 && !may_begin(token[0])) {
+		token = (const unsigned char *)(token[0] == '.' ? "=2E" : "=2D");
 		size = 3;
 	}
 	memcpy(quoted->at, token, size);
@@ -69,7 +75,7 @@ void bm_quoted_put_encoded(struct bm_quoted *quoted, struct bm_span text)
 {
 	bool fits = quoted->column > 0 && quoted->column + text.size <= COLUMN_MAX;
 
-	if (fits || (text.size > 0 && text.size <= COLUMN_MAX && quoted->column == 0 && text.data[0] != '.')) {
+	if (fits || (text.size > 0 && text.size <= COLUMN_MAX && quoted->column == 0 && may_begin(text.data[0]))) {
 		memcpy(quoted->at, text.data, text.size);
 		quoted->at += text.size;
 		quoted->column += text.size;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Quoted-printable written (RFC 2045, 6.7): no line over 76 octets, no blank at a line's end, no line that begins with
- * a dot. The room is reserved first (bm_quoted_room), then it is filled without further checks.
+ * a dot or a hyphen. The room is reserved first (bm_quoted_room), then it is filled without further checks.
  */
 #ifndef BM_MAIL_QUOTED_H
 #define BM_MAIL_QUOTED_H

@@ -215,6 +215,23 @@ static void walks_multiparts(void **state)
 		"\r\nlast j@y.org\r\n--o--\r\nepi {{x\r\n");
 }
 
+/* A value cannot end a part, nor begin another, whatever its part's encoding was. */
+static void keeps_values_in_their_part(void **state)
+{
+	(void)state;
+	static const char *const encodings[] = {"7bit", "8bit", "quoted-printable"};
+	for (size_t i = 0; i < sizeof encodings / sizeof encodings[0]; i++) {
+		char body[300];
+		snprintf(body, sizeof body,
+			"--o\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: "
+			"%s\n\n{{name}}\n-{{name}}\n--o--\n",
+			encodings[i]);
+		slots_check_body("Content-Type: multipart/mixed; boundary=o", body, name_is("-o--\n--o\n-- \nx"), "",
+			"--o\r\nContent-Type: text/plain; charset=utf-8\r\n" QP
+			"\r\n=2Do--\r\n=2D-o\r\n=2D-=20\r\nx\r\n=2D-o--\r\n=2D-o\r\n=2D-=20\r\nx\r\n--o--\r\n");
+	}
+}
+
 /* 60 */
 static void leaves_signed_and_unknown_parts(void **state)
 {
@@ -251,6 +268,17 @@ static void bounds_the_depth(void **state)
 			body + used, sizeof body - used, "--b%d\nContent-Type: multipart/mixed; boundary=b%d\n\n", i, i + 1);
 	snprintf(body + used, sizeof body - used, "--b9\n\n{{name}}\n--b9--\n");
 	check_body_refused("Content-Type: multipart/mixed; boundary=b0\n", body, "nested deeper than 8");
+}
+
+/* A25: what is nested too deep is not searched for slots again and again. */
+static void is_linear_in_nested_parts(void **state)
+{
+	(void)state;
+	static const char part[] = "--o\nContent-Type: multipart/mixed; boundary=o\n\n";
+	static char content[3000000] = "From: a@x.org\nX-A: {{name}}\nContent-Type: multipart/mixed; boundary=o\n\n";
+	for (size_t at = strlen(content); at + sizeof part < sizeof content; at += sizeof part - 1)
+		memcpy(content + at, part, sizeof part);
+	bm_message_free(slots_file(content));
 }
 
 /* Found by fuzzing: there is nothing to walk over. */
@@ -330,9 +358,11 @@ int main(void)
 		cmocka_unit_test(keeps_8bit_lines_below_998),
 		cmocka_unit_test(says_when_a_copy_is_8bit),
 		cmocka_unit_test(walks_multiparts),
+		cmocka_unit_test(keeps_values_in_their_part),
 		cmocka_unit_test(leaves_signed_and_unknown_parts),
 		cmocka_unit_test(names_lines_of_parts),
 		cmocka_unit_test(bounds_the_depth),
+		cmocka_unit_test(is_linear_in_nested_parts),
 		cmocka_unit_test(needs_no_body),
 		cmocka_unit_test(composes),
 		cmocka_unit_test(lays_out_by_size),

@@ -255,6 +255,17 @@ static void is_linear_in_time(void **state)
 	}
 }
 
+/* A25: parentheses that are not closed where take_element does not look for them. */
+static void is_linear_in_open_comments(void **state)
+{
+	(void)state;
+	static char content[1000000] = "From: a@x.org\nCc: [";
+	size_t head = strlen(content);
+	memset(content + head, '(', 900000);
+	snprintf(content + head + 900000, 100, "] {{name}} <b@x.org>\n\nb\n");
+	bm_message_free(slots_file(content));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +283,7 @@ int main(void)
 		cmocka_unit_test(has_no_slots_in_structured_headers),
 		cmocka_unit_test(drops_bcc_with_its_slots),
 		cmocka_unit_test(is_linear_in_time),
+		cmocka_unit_test(is_linear_in_open_comments),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
