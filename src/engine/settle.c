@@ -96,6 +96,12 @@ static void refuse(
 	bm_run_settle(run, item, BM_OUTCOME_REFUSED, NULL);
 }
 
+/* A 421 to one RCPT is told of all in the envelope, and is no refusal of any. */
+static bool is_refused_recipient(const struct bm_smtp_event *event)
+{
+	return event->command == BM_SMTP_RCPT && event->reply.code >= 400 && event->reply.code != 421;
+}
+
 static void take_result(
 	struct bm_run *run, struct bm_run_slot *slot, struct bm_run_envelope *envelope, const struct bm_smtp_event *event)
 {
@@ -104,7 +110,7 @@ static void take_result(
 	remember(item, slot->server, event);
 	envelope->refunds += event->disposition == BM_SMTP_ACCEPTED || event->disposition == BM_SMTP_IN_DOUBT ? 0 : 1;
 	envelope->answered += event->answered ? 1 : 0;
-	envelope->refused += event->command == BM_SMTP_RCPT && event->reply.code >= 400 ? 1 : 0;
+	envelope->refused += is_refused_recipient(event) ? 1 : 0;
 	switch (event->disposition) {
 	case BM_SMTP_ACCEPTED:
 		run->servers[slot->server].messages++;

@@ -158,6 +158,16 @@ def test_a_server_that_ends_the_session_and_goes_on(on, reply, tmp_path, sink_of
     assert set(sent.counts()) <= {"accepted", "refused"}
 
 
+@pytest.mark.parametrize("extensions", ["SIZE", "PIPELINING,SIZE", "PIPELINING,CHUNKING,SIZE"])
+def test_a_421_among_many_recipients(extensions, tmp_path, sink_of):  # noqa: F811
+    """It is no refusal of them all: the connections count as fruitless, and nobody goes round for ever."""
+    bye = {"on": "RCPT", "nth": 10, "per_connection": True, "reply": "421 4.3.2 bye", "close": True}
+    sink = sink_of(bye, options=["--extensions", extensions])
+    sent = send(tmp_path, [sink], addresses(200), *SHARED, *set_to(connections=1))
+    check(sent, [sink], 200)
+    assert sink.counters()["connections"] < 200
+
+
 def test_every_connection_has_limits_of_its_own(tmp_path, sink_of):  # noqa: F811
     offers = "250-sink\r\n250-PIPELINING\r\n250 LIMITS RCPTMAX=%d"
     rules = [{"on": "EHLO", "connection": n, "reply": offers % most} for n, most in ((1, 7), (3, 5))]
