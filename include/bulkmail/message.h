@@ -68,7 +68,8 @@ struct bm_message_options {
  * Compiles a message. MB001 precedence, MB002 an attribute's address, MB004 a Cc or Bcc
  * header is set, MB005 a header's name, MB014 no From, MB015 no To, MB016 no content or
  * a NUL in it, MB019 no sender, MB022 headers that do not parse or cannot be sent, MB023 a file's body has a line over
- * 998 octets, MB024 a slot's column is not among the columns, MB025 a slot is not closed; BM_E_MESSAGE. BM_E_USAGE for options out of range. The caller frees *out.
+ * 998 octets, MB024 a slot's column is not among the columns, MB025 a slot is not closed; BM_E_MESSAGE. BM_E_USAGE for
+ * options out of range. The caller frees *out.
  */
 BM_API enum bm_code bm_message_new(
 	struct bm_message **out, const struct bm_message_options *options, struct bm_error *err) BM_MUST_CHECK;

@@ -77,3 +77,28 @@ bool bm_span_is_ascii(struct bm_span span)
 		seen |= span.data[i];
 	return (seen & EIGHT_OF(0x80)) == 0;
 }
+
+bool bm_span_begins_nocase(struct bm_span text, const char *prefix)
+{
+	size_t size = strlen(prefix);
+
+	return text.size >= size && bm_span_equal_nocase(bm_span_make(text.data, size), bm_span_of(prefix));
+}
+
+bool bm_span_is_one_of(struct bm_span name, const char *const *names)
+{
+	for (; *names != NULL; names++) {
+		if (bm_span_equal_nocase(name, bm_span_of(*names)))
+			return true;
+	}
+	return false;
+}
+
+bool bm_span_has_control_but_tab(struct bm_span text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		if ((text.data[i] < 0x20 && text.data[i] != '\t') || text.data[i] == 0x7f)
+			return true;
+	}
+	return false;
+}

@@ -33,11 +33,19 @@ static inline bool bm_span_equal(struct bm_span a, struct bm_span b)
 /* ASCII case is ignored; octets above 0x7f compare as they are. */
 bool bm_span_equal_nocase(struct bm_span a, struct bm_span b);
 
+bool bm_span_begins_nocase(struct bm_span text, const char *prefix);
+
+/* Of a list that ends with NULL, without regard to ASCII case. */
+bool bm_span_is_one_of(struct bm_span name, const char *const *names);
+
 /* Without blanks (space, TAB, CR, LF, VT, FF) at both ends. */
 struct bm_span bm_span_trim(struct bm_span span);
 
 /* True when an octet below 0x20 or 0x7f is in it. */
 bool bm_span_has_control(struct bm_span span);
+
+/* The same, TAB aside. */
+bool bm_span_has_control_but_tab(struct bm_span span);
 
 /* True when no octet above 0x7f is in it. */
 bool bm_span_is_ascii(struct bm_span span);

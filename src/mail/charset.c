@@ -9,27 +9,18 @@
 
 #define CHARSET_NAME_MAX 40
 
-static bool is_one_of(struct bm_span name, const char *const *names)
-{
-	for (; *names != NULL; names++) {
-		if (bm_span_equal_nocase(name, bm_span_of(*names)))
-			return true;
-	}
-	return false;
-}
-
 bool bm_charset_is_utf8(struct bm_span name)
 {
 	static const char *const names[] = {"utf-8", "utf8", NULL};
 
-	return is_one_of(name, names);
+	return bm_span_is_one_of(name, names);
 }
 
 bool bm_charset_is_ascii(struct bm_span name)
 {
 	static const char *const names[] = {"", "us-ascii", "ascii", "ansi_x3.4-1968", NULL};
 
-	return is_one_of(name, names);
+	return bm_span_is_one_of(name, names);
 }
 
 bool bm_utf8_take(struct bm_span *text, uint32_t *point)

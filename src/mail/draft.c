@@ -69,28 +69,11 @@ enum bm_code bm_unfold(struct bm_buf *out, struct bm_span value)
 	return code;
 }
 
-/* A control other than TAB, in what is one line. */
-static bool has_bad_control(struct bm_span text)
-{
-	for (size_t i = 0; i < text.size; i++) {
-		if ((text.data[i] < 0x20 && text.data[i] != '\t') || text.data[i] == 0x7f)
-			return true;
-	}
-	return false;
-}
-
-static bool starts_nocase(struct bm_span text, const char *prefix)
-{
-	size_t size = strlen(prefix);
-
-	return text.size >= size && bm_span_equal_nocase(bm_span_make(text.data, size), bm_span_of(prefix));
-}
-
 static enum bm_code check_name(struct bm_span name, struct bm_error *err)
 {
 	int shown = name.size > 100 ? 100 : (int)name.size;
 	/* The original matches the beginning only, too: "cc-list" is refused. */
-	if (starts_nocase(name, "cc") || starts_nocase(name, "bcc"))
+	if (bm_span_begins_nocase(name, "cc") || bm_span_begins_nocase(name, "bcc"))
 		return bm_error_set(
 			err, BM_E_MESSAGE, "MB004", "header %.*s: Cc and Bcc cannot be set", shown, (const char *)name.data);
 	bool bad = name.size == 0 || name.size > NAME_MAX_SIZE;
@@ -107,7 +90,7 @@ static enum bm_code check_value(struct bm_span name, struct bm_span value, struc
 {
 	int shown = name.size > 100 ? 100 : (int)name.size;
 
-	if (has_bad_control(value))
+	if (bm_span_has_control_but_tab(value))
 		return bm_error_set(err, BM_E_MESSAGE, "MB022", "header %.*s: a control character in its value", shown,
 			(const char *)name.data);
 	if (!bm_utf8_valid(value.data, value.size))
@@ -168,7 +151,7 @@ static enum bm_code take_attributes(struct bm_draft *draft, struct bm_error *err
 		struct bm_span value = bm_span_of(texts[i]);
 		bool address = i <= BM_ATTRIBUTE_REPLY_TO && !options->trust_email;
 		enum bm_code code = BM_OK;
-		if (address && has_bad_control(value))
+		if (address && bm_span_has_control_but_tab(value))
 			code =
 				bm_error_set(err, BM_E_MESSAGE, "MB002", "%s: a control character in the address", attribute_names[i]);
 		else

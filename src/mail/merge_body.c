@@ -108,13 +108,6 @@ static struct bm_span unquoted(struct bm_span value)
 	return quoted ? bm_span_make(value.data + 1, value.size - 2) : value;
 }
 
-static bool begins_nocase(struct bm_span text, const char *prefix)
-{
-	size_t size = strlen(prefix);
-
-	return text.size >= size && bm_span_equal_nocase(bm_span_make(text.data, size), bm_span_of(prefix));
-}
-
 static struct bm_span media_type(struct bm_span type)
 {
 	const unsigned char *end = type.size == 0 ? NULL : memchr(type.data, ';', type.size);
@@ -134,7 +127,7 @@ static void read_type(struct entity *entity, struct bm_span type)
 	bool is_signed = bm_span_equal_nocase(media, bm_span_of("multipart/signed"));
 	if (entity->html || bm_span_equal_nocase(media, bm_span_of("text/plain")))
 		entity->kind = ENTITY_TEXT;
-	else if (begins_nocase(media, "multipart/") && !is_signed && entity->boundary.size > 0)
+	else if (bm_span_begins_nocase(media, "multipart/") && !is_signed && entity->boundary.size > 0)
 		entity->kind = ENTITY_MULTIPART;
 	else
 		entity->kind = ENTITY_OTHER;
@@ -578,7 +571,7 @@ static enum bm_code read_part_field(struct walk *walk, const struct part_field *
 	struct bm_writer *writer = walk->writer;
 	enum bm_code code = BM_OK;
 
-	if (begins_nocase(field->raw, "Content-") && bm_slots_in(field->raw))
+	if (bm_span_begins_nocase(field->raw, "Content-") && bm_slots_in(field->raw))
 		return bm_error_set(writer->err, BM_E_MESSAGE, "MB022",
 			"line %zu of the message: no slot can stand in a header of a part (--set merge=0 sends braces as they are)",
 			walk->line + field->lines.number - 1);

@@ -47,22 +47,6 @@ struct header {
 	bool varies;
 };
 
-static bool name_is(struct bm_span name, const char *const *names)
-{
-	for (; *names != NULL; names++) {
-		if (bm_span_equal_nocase(name, bm_span_of(*names)))
-			return true;
-	}
-	return false;
-}
-
-static bool begins_nocase(struct bm_span text, const char *prefix)
-{
-	size_t size = strlen(prefix);
-
-	return text.size >= size && bm_span_equal_nocase(bm_span_make(text.data, size), bm_span_of(prefix));
-}
-
 static enum shape shape_of(struct bm_span name)
 {
 	static const char *const fixed[] = {
@@ -71,11 +55,11 @@ static enum shape shape_of(struct bm_span name)
 		"Resent-Reply-To", "Resent-To", "Resent-Cc", "Disposition-Notification-To", "Return-Receipt-To", "Errors-To",
 		"Mail-Reply-To", "Mail-Followup-To", "Apparently-To", NULL};
 
-	if (begins_nocase(name, "Content-") || name_is(name, fixed))
+	if (bm_span_begins_nocase(name, "Content-") || bm_span_is_one_of(name, fixed))
 		return SHAPE_FIXED;
-	if (name_is(name, addresses))
+	if (bm_span_is_one_of(name, addresses))
 		return SHAPE_ADDRESSES;
-	return begins_nocase(name, "List-") ? SHAPE_URIS : SHAPE_TEXT;
+	return bm_span_begins_nocase(name, "List-") ? SHAPE_URIS : SHAPE_TEXT;
 }
 
 bool bm_merge_wants(const struct bm_draft *draft, struct bm_span value)
@@ -420,15 +404,6 @@ static enum bm_code put_list(struct header *header, struct bm_span text)
 	return bm_writer_put_merged(writer, &place, header->varies);
 }
 
-static bool has_bad_control(struct bm_span text)
-{
-	for (size_t i = 0; i < text.size; i++) {
-		if ((text.data[i] < 0x20 && text.data[i] != '\t') || text.data[i] == 0x7f)
-			return true;
-	}
-	return false;
-}
-
 static enum bm_code put_text(struct header *header, struct bm_span text)
 {
 	struct bm_writer *writer = header->writer;
@@ -439,7 +414,7 @@ static enum bm_code put_text(struct header *header, struct bm_span text)
 	if (code != BM_OK)
 		return bm_writer_no_room(writer, code);
 	text = bm_buf_view(&writer->scratch);
-	if (!bm_utf8_valid(text.data, text.size) || has_bad_control(text))
+	if (!bm_utf8_valid(text.data, text.size) || bm_span_has_control_but_tab(text))
 		return refuse(header, "MB022", "it is not valid UTF-8, or holds a control character");
 	place.limit = writer->limit == 0 || writer->limit > BM_LINE_MAX ? BM_LINE_MAX : writer->limit;
 	code = bm_slots_parse(&writer->slots, &place.pieces, text, header->where);
