@@ -384,7 +384,8 @@ static void no_connection_carries_more_than_its_limit(void **state)
 	free_world(world);
 }
 
-/* manual: max_messages_per_connection; the envelope is filled again and again while the list falls silent */
+/* manual: max_messages_per_connection */
+/* The envelope is filled again and again while the list falls silent. */
 static void a_slow_list_fills_no_envelope_beyond_the_limit(void **state)
 {
 	(void)state;
