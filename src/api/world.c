@@ -483,7 +483,7 @@ static void cut(struct world *world)
 	for (size_t i = 0; i < world->count; i++) {
 		struct line *line = world->lines[i];
 		if (line->link != NULL) {
-			bm_smtp_lost(line->link->smtp, "stopped", bm_loop_now_ms(world->loop));
+			bm_smtp_cut(line->link->smtp, "stopped", bm_loop_now_ms(world->loop));
 			take_events(line);
 		} else if (line->state == LINE_CONNECTING) {
 			drop(line, NULL);

@@ -145,6 +145,14 @@ void bm_smtp_lost(struct bm_smtp *smtp, const char *reason, uint64_t now_ms)
 		bm_machine_close(smtp, BM_SMTP_END_LOST, bm_machine_awaited(smtp), NULL, reason);
 }
 
+void bm_smtp_cut(struct bm_smtp *smtp, const char *reason, uint64_t now_ms)
+{
+	if (smtp->lingers && !smtp->closed)
+		bm_machine_part(smtp, false);
+	else
+		bm_smtp_lost(smtp, reason, now_ms);
+}
+
 size_t bm_smtp_output(struct bm_smtp *smtp, struct bm_span *spans, size_t max)
 {
 	return smtp->closed || smtp->lingers ? 0 : bm_output_view(&smtp->output, spans, max);

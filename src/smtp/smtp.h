@@ -165,6 +165,9 @@ void bm_smtp_feed(struct bm_smtp *smtp, const void *data, size_t size, uint64_t 
 /* The peer closed its side, or reading or writing failed. reason is a static string. */
 void bm_smtp_lost(struct bm_smtp *smtp, const char *reason, uint64_t now_ms);
 
+/* We leave without a word: that the server closed says nothing then. */
+void bm_smtp_cut(struct bm_smtp *smtp, const char *reason, uint64_t now_ms);
+
 /*
  * Puts up to max spans of what is to be written next into spans and returns how many; 0: nothing
  * now. They may reach over many transactions. Valid until the next call of another verb. Bounded: at most 64 KiB of

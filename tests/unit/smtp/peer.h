@@ -136,6 +136,12 @@ static inline void peer_lost(struct peer *peer)
 	peer_events(peer);
 }
 
+static inline void peer_cut(struct peer *peer)
+{
+	bm_smtp_cut(peer->smtp, "stopped", peer->now_ms);
+	peer_events(peer);
+}
+
 static inline void peer_tick(struct peer *peer, uint64_t now_ms)
 {
 	peer->now_ms = now_ms;

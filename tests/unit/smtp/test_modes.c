@@ -10,6 +10,7 @@
 #define PIECES_MAX 16
 #define LOST "lost"
 #define TICK "tick"
+#define CUT "cut"
 
 /* Transaction n has the recipients an@x, bn@x and cn@x; its content is n and a line that begins with a dot. */
 #define MAIL "MAIL FROM:<me@here>\r\n"
@@ -96,6 +97,8 @@ static void play_piece(struct play *play, const char *piece)
 		submit(play, piece);
 	else if (strcmp(piece, LOST) == 0)
 		peer_lost(&play->peer);
+	else if (strcmp(piece, CUT) == 0)
+		peer_cut(&play->peer);
 	else if (strcmp(piece, TICK) == 0)
 		peer_tick(&play->peer, bm_smtp_deadline(play->peer.smtp));
 	else
@@ -420,6 +423,9 @@ static void a_stream_ends(void **state)
 			ACCEPTED("1") ACCEPTED("2") BACK("3") "closed RSET at RSET 550\n", S1 S2 S3},
 		{"RSET refused, then silence", STREAM, {"+1", "+1", "+1", OK3, NO, TICK},
 			ACCEPTED("1") DOUBT("2") DOUBT("3") "closed RSET at RSET 550\n", S1 S2 S3},
+		{"RSET refused, then we leave", STREAM, {"+1", "+1", "+1", OK3, NO, CUT},
+			ACCEPTED("1") DOUBT("2") DOUBT("3") "closed RSET at RSET 550\n", S1 S2 S3},
+		{"we leave", STREAM, {"+1", "+1", OK3, CUT}, ACCEPTED("1") DOUBT("2") "closed LOST at RSET\n", S1 S2},
 		{"421 to MAIL, and it goes on", STREAM, {"+1", "+1", "+1", OK3, OK BYE SEQUENCE SEQUENCE, OK OK3},
 			ACCEPTED("1") "0 PUT_BACK 421\nend 2\n" ACCEPTED("3") "closed 421 at MAIL 421\n", S1 S2 S3},
 		{"421 to RSET", STREAM, {"+1", "+1", "+1", OK3, BYE, LOST},
