@@ -366,12 +366,14 @@ void bm_run_closed(struct bm_run *run, size_t index, const struct bm_error *why,
 	slot->state = BM_SLOT_CLOSED;
 	uint64_t most = bm_run_server_options(run, server)->max_messages_per_connection;
 	run->servers[server].used_up = most != 0 && slot->messages >= most;
+	/* What it cannot bear it is not asked for again: that is no fault of the server's. */
+	bool stepping = stumbled && run->servers[server].steps_down && slot->mode != BM_SMTP_PIPELINING_OFF;
 	if (stumbled)
 		bm_run_step_down(run, server, slot->mode);
 	if (state == BM_SLOT_OPENING)
 		bm_run_open_failed(run, server, why);
 	else if (state == BM_SLOT_OPEN && !died_idle(run, slot))
-		bm_run_session_ended(run, server, slot->fruitful, why);
+		bm_run_session_ended(run, server, slot->fruitful || stepping, why);
 }
 
 /* Nothing can come any more for a connection to this server. */
