@@ -35,6 +35,8 @@ struct conn {
 	uint64_t due;
 	struct conn *next_held;
 	struct bm_sink_discard discard;
+	struct conn **at; /* what points to it in the list of all */
+	struct conn *after;
 };
 
 struct sink {
@@ -50,6 +52,7 @@ struct sink {
 	struct conn **held_end;
 	struct bm_sink_shared shared;
 	unsigned char *block;
+	struct conn *all;
 };
 
 static void watch(struct sink *sink, struct conn *conn, uint32_t events)
@@ -63,6 +66,9 @@ static void watch(struct sink *sink, struct conn *conn, uint32_t events)
 
 static void conn_free(struct conn *conn)
 {
+	*conn->at = conn->after;
+	if (conn->after != NULL)
+		conn->after->at = conn->at;
 	close(conn->fd);
 	bm_sink_discard_deinit(&conn->discard);
 	free(conn);
@@ -147,6 +153,11 @@ static void add_conn(struct sink *sink, int fd)
 	if (conn == NULL || epoll_ctl(sink->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
 		bench_die("cannot add a connection");
 	conn->fd = fd;
+	conn->at = &sink->all;
+	conn->after = sink->all;
+	if (sink->all != NULL)
+		sink->all->at = &conn->after;
+	sink->all = conn;
 	conn->interest = EPOLLIN;
 	bench_set_nodelay(fd);
 	bm_sink_discard_init(&conn->discard);
@@ -286,6 +297,8 @@ int main(int argc, char **argv)
 	start(&sink, where, extensions);
 	run(&sink);
 	report(&sink);
+	while (sink.all != NULL)
+		conn_free(sink.all);
 	bm_sink_shared_deinit(&sink.shared);
 	free(sink.block);
 	return 0;
