@@ -10,7 +10,7 @@ from tables import FOUR_CONNECTIONS, MEBIBYTE, PACE, FourServers, Grid, Growth
 
 HEAD = """# Performance
 
-This page is written by `make bench`; do not edit it. All figures of a page come from one run on one machine. Compare within a
+This page is written by `make bench`; do not edit it. The figures of a table come from one run on one machine. Compare within a
 column: another machine has other figures, and a virtual machine has others each day.
 
     make bench                        # all tables, about 25 minutes; writes this page
