@@ -184,7 +184,7 @@ bool bm_smtp_next_event(struct bm_smtp *smtp, struct bm_smtp_event *event)
 {
 	const struct bm_transactions *txs = &smtp->transactions;
 	/* Whom the next transaction lost already waits until all of the one before is told. */
-	bool waits = txs->first < txs->settled && bm_queue_front(&smtp->queue) > txs->first;
+	bool waits = bm_queue_front(&smtp->queue) > txs->first;
 	if (!waits && bm_queue_pop(&smtp->queue, event))
 		return true;
 	if (bm_transaction_next_event(smtp, event))
