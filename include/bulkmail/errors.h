@@ -43,6 +43,8 @@ enum bm_code {
 	BM_E_NO_SERVER,   /* no server at all, or none left */
 	BM_E_LIMIT,       /* a ceiling was reached */
 	BM_E_STOPPED,     /* the caller asked to stop */
+	BM_E_TLS,         /* TLS is asked for and was not to be had, or the server is not who it should be */
+	BM_E_AUTH,        /* the server does not take our credentials, or we would not give them */
 };
 
 #define BM_ERROR_ID_MAX 8

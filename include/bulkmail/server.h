@@ -21,7 +21,8 @@ extern "C" {
 
 struct bm_server;
 
-#define BM_ROBIN_UNSET UINT64_MAX /* free connections pull */
+#define BM_ROBIN_UNSET UINT64_MAX       /* free connections pull */
+#define BM_TLS_WRAPPER_UNSET UINT64_MAX /* on port 465 only */
 
 /*
  * The attributes, one field each, under the conf-file names in lower case. A NULL
@@ -58,12 +59,16 @@ struct bm_server_options {
 	const char *auth;
 	const char *rate;
 	const char *source_address;
+	const char *protocol; /* "smtp", "lmtp" */
+	const char *tls_cert_file;
+	const char *tls_key_file;
 };
 
 #define BM_SERVER_OPTIONS_INIT                                                                                         \
 	{                                                                                                                  \
 		.size = sizeof(struct bm_server_options), .max_connection_attempts = 5, .envelope_limit = 100,                 \
-		.max_messages_per_robin = BM_ROBIN_UNSET, .talk_attempts = 1, .connections = 4, .max_errors_per_connection = 8 \
+		.max_messages_per_robin = BM_ROBIN_UNSET, .talk_attempts = 1, .connections = 4,                                \
+		.max_errors_per_connection = 8, .tls_wrapper = BM_TLS_WRAPPER_UNSET                                            \
 	}
 
 /* One attribute by name and value, as in a conf file. */

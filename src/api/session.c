@@ -121,6 +121,10 @@ static enum bm_code end_code(enum bm_smtp_end end)
 		return BM_E_PROTOCOL;
 	case BM_SMTP_END_NOMEM:
 		return BM_E_NOMEM;
+	case BM_SMTP_END_TLS:
+		return BM_E_TLS;
+	case BM_SMTP_END_AUTH:
+		return BM_E_AUTH;
 	case BM_SMTP_END_QUIT:
 	case BM_SMTP_END_GREETING:
 	case BM_SMTP_END_HELO:

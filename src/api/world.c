@@ -367,6 +367,8 @@ static void take_events(struct line *line)
 			bm_server_converse(server_of(line), number_of(line), &event);
 			bm_server_complain_about_ehlo(server_of(line), &event);
 			break;
+		case BM_SMTP_SECURE:
+			break;
 		case BM_SMTP_READY:
 			take_ready(line);
 			break;

@@ -28,6 +28,8 @@ static const char *const code_names[] = {
 	[BM_E_NO_SERVER] = "BM_E_NO_SERVER",
 	[BM_E_LIMIT] = "BM_E_LIMIT",
 	[BM_E_STOPPED] = "BM_E_STOPPED",
+	[BM_E_TLS] = "BM_E_TLS",
+	[BM_E_AUTH] = "BM_E_AUTH",
 };
 
 const char *bm_code_name(enum bm_code code)

@@ -56,6 +56,8 @@ int cli_status(enum bm_code code)
 	case BM_E_REFUSED:
 	case BM_E_WORTHLESS:
 	case BM_E_NO_SERVER:
+	case BM_E_TLS:
+	case BM_E_AUTH:
 		return EX_UNAVAILABLE;
 	case BM_E_TIMEOUT:
 	case BM_E_CLOSED:

@@ -165,6 +165,8 @@ static int status_of(enum bm_code code)
 	case BM_E_WORTHLESS:
 	case BM_E_NO_SERVER:
 	case BM_E_LIMIT:
+	case BM_E_TLS:
+	case BM_E_AUTH:
 		break;
 	}
 	return EX_OSERR;

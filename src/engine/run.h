@@ -63,6 +63,11 @@ struct bm_run_options {
 	uint64_t retry_delay_ms;
 	uint64_t retry_delay_max_ms;
 	uint64_t hash_key[2]; /* random */
+	/* RFC 3461; borrowed */
+	const char *notify; /* "NEVER", or "SUCCESS", "FAILURE", "DELAY" joined by commas; NULL: not asked for */
+	const char *ret;    /* "FULL", "HDRS"; NULL: not asked for */
+	const char *envid;  /* may hold {{column}} and {{seq}}; NULL: none */
+	bool require_tls;   /* RFC 8689 */
 };
 
 /* Why the run was not faster. */

@@ -8,6 +8,8 @@
 #include "net/waker.h"
 #include "smtp/smtp.h"
 
+struct bm_tls;
+
 struct bm_driver {
 	struct bm_smtp *smtp;     /* borrowed */
 	struct bm_stream *stream; /* borrowed */
@@ -22,6 +24,9 @@ struct bm_driver {
  * BM_E_USAGE when the machine is idle and has no event to come.
  */
 enum bm_code bm_driver_next(struct bm_driver *driver, struct bm_smtp_event *event) BM_MUST_CHECK;
+
+/* The same as bm_link_secure, for bm_driver_next: puts TLS over driver->stream, which is replaced. */
+void bm_driver_secure(struct bm_driver *driver, struct bm_tls *tls);
 
 /* Reads, without waiting, what an idle server may have said (421, close) and lets the machine see it. */
 void bm_driver_poll(struct bm_driver *driver);

@@ -189,7 +189,7 @@ static void dummy_free(struct bm_stream *stream)
 	free(dummy);
 }
 
-static const struct bm_stream_ops dummy_ops = {dummy_read, dummy_write, dummy_wait, dummy_fd, dummy_free};
+static const struct bm_stream_ops dummy_ops = {dummy_read, dummy_write, dummy_wait, dummy_fd, dummy_free, NULL};
 
 enum bm_code bm_stream_open_dummy(struct bm_stream **out, const char *path, struct bm_error *err)
 {

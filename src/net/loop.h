@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct bm_loop;
+struct bm_tls;
 
 /* One connection. smtp is for its verbs; after one that may have octets to say or events: bm_link_stir. */
 struct bm_link {
@@ -66,6 +67,12 @@ enum bm_code bm_link_new(struct bm_link **out, struct bm_loop *loop, struct bm_s
 
 /* Closes and frees, saying nothing. NULL is fine. */
 void bm_link_free(struct bm_link *link);
+
+/*
+ * The machine asked for the handshake (BM_SMTP_SECURE): TLS is put over the stream, and bm_smtp_secured or bm_smtp_lost
+ * follow by themselves, with the reason that the stream gives. tls is borrowed as long as the link.
+ */
+void bm_link_secure(struct bm_link *link, struct bm_tls *tls);
 
 /* A verb of the machine was called: the next bm_loop_write looks whether there is something to say. */
 void bm_link_stir(struct bm_link *link);

@@ -86,7 +86,7 @@ static void socket_free(struct bm_stream *stream)
 	free(stream);
 }
 
-static const struct bm_stream_ops socket_ops = {socket_read, socket_write, socket_wait, socket_fd, socket_free};
+static const struct bm_stream_ops socket_ops = {socket_read, socket_write, socket_wait, socket_fd, socket_free, NULL};
 
 enum bm_code bm_stream_new_socket(struct bm_stream **out, int fd, struct bm_error *err)
 {

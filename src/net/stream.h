@@ -31,12 +31,23 @@ struct bm_stream_ops {
 	void (*wait)(struct bm_stream *stream, bool want_write, uint64_t deadline_ms, struct bm_waker *waker);
 	int (*fd)(const struct bm_stream *stream);
 	void (*free)(struct bm_stream *stream);
+	/* NULL: there is none to do */
+	enum bm_stream_status (*handshake)(struct bm_stream *stream, bool *want_write);
 };
 
 struct bm_stream {
 	const struct bm_stream_ops *ops;
-	const char *reason; /* static */
+	const char *reason; /* static, or the stream's */
 };
+
+/*
+ * Goes on with a handshake, without waiting. BM_STREAM_OK: it is done; BM_STREAM_AGAIN: *want_write says what it waits
+ * for; else it failed and bm_stream_reason says why. To be done before the first read or write.
+ */
+static inline enum bm_stream_status bm_stream_handshake(struct bm_stream *stream, bool *want_write)
+{
+	return stream->ops->handshake == NULL ? BM_STREAM_OK : stream->ops->handshake(stream, want_write);
+}
 
 /* Neither call waits. *done is the octets moved. */
 static inline enum bm_stream_status bm_stream_read(struct bm_stream *stream, void *data, size_t size, size_t *done)
@@ -60,7 +71,7 @@ static inline void bm_stream_wait(
 	stream->ops->wait(stream, want_write, deadline_ms, waker);
 }
 
-/* A static string for the last BM_STREAM_BROKEN. */
+/* One line for the last BM_STREAM_BROKEN; valid as long as the stream. */
 static inline const char *bm_stream_reason(const struct bm_stream *stream)
 {
 	return stream->reason != NULL ? stream->reason : "the connection broke";

@@ -2,8 +2,10 @@
 /*
  * The SMTP client as a machine without I/O and without a clock: octets and time go in,
  * octets and events come out. It owns one session over one connection (RFC 5321), with
- * PIPELINING (RFC 2920), CHUNKING (RFC 3030), SIZE (RFC 1870), 8BITMIME (RFC 6152), enhanced codes (RFC 2034) and
- * LIMITS (RFC 9422). Several transactions may be under way at once; how far they overlap is the pipelining mode.
+ * PIPELINING (RFC 2920), CHUNKING (RFC 3030), SIZE (RFC 1870), 8BITMIME (RFC 6152), enhanced codes (RFC 2034),
+ * LIMITS (RFC 9422), STARTTLS (RFC 3207), AUTH (RFC 4954), SMTPUTF8 (RFC 6531), DSN (RFC 3461) and REQUIRETLS (RFC
+ * 8689); or LMTP (RFC 2033). Several transactions may be under way at once; how far they overlap is the pipelining
+ * mode.
  *
  * Times are milliseconds of any monotonic clock, passed by the caller. The machine never
  * calls back: it queues events, to be fetched by bm_smtp_next_event until there are none.
@@ -38,13 +40,17 @@ enum bm_smtp_pipelining {
 };
 
 /*
- * What a reply is expected for: X(name, time-out in ms (RFC 5321, 4.5.3.2; RSET and QUIT are ours), what to call it).
- * BODY is no command: it is the phase of writing content, per block.
+ * What a reply is expected for: X(name, time-out in ms (RFC 5321, 4.5.3.2; TLS, RSET and QUIT are ours), what to call
+ * it). BODY and TLS are no commands: they are the phases of writing content, per block, and of the handshake.
  */
 #define BM_SMTP_COMMANDS(X)                                                                                            \
 	X(GREETING, 300000, "greeting")                                                                                    \
 	X(EHLO, 300000, "EHLO")                                                                                            \
 	X(HELO, 300000, "HELO")                                                                                            \
+	X(LHLO, 300000, "LHLO")                                                                                            \
+	X(STARTTLS, 300000, "STARTTLS")                                                                                    \
+	X(TLS, 60000, "TLS handshake")                                                                                     \
+	X(AUTH, 300000, "AUTH")                                                                                            \
 	X(MAIL, 300000, "MAIL")                                                                                            \
 	X(RCPT, 300000, "RCPT")                                                                                            \
 	X(DATA, 120000, "DATA")                                                                                            \
@@ -64,6 +70,22 @@ enum bm_smtp_command {
 /* "RCPT", "end of data" … Never NULL. */
 const char *bm_smtp_command_name(enum bm_smtp_command command);
 
+/* How much TLS a session must have (Postfix's words). Who the peer is the stream underneath decides. */
+enum bm_smtp_tls {
+	BM_SMTP_TLS_NONE,   /* STARTTLS is never said */
+	BM_SMTP_TLS_MAY,    /* said when it is offered; without it, or when it is refused, the session goes on as it is */
+	BM_SMTP_TLS_DEMAND, /* without it the session ends, nothing else being said */
+};
+
+struct bm_sasl_options;
+
+/* What bm_smtp_secured is told of the handshake. */
+struct bm_smtp_channel {
+	bool verified;       /* the peer is who it should be, by certificate or pin */
+	const char *binding; /* "tls-exporter" (RFC 9266), "tls-unique" (RFC 5929); NULL: none; static */
+	struct bm_span binding_data;
+};
+
 struct bm_smtp_options {
 	size_t size;
 	const char *domain;                 /* argument of EHLO and HELO; copied; no control octets */
@@ -72,6 +94,10 @@ struct bm_smtp_options {
 	size_t depth;                       /* STREAM: transactions unanswered at most; 1 to 1,024 */
 	bool tell;                          /* SAID and REPLY events too */
 	uint64_t *tally;                    /* 600 counters, one for each reply code, borrowed; NULL: none */
+	bool lmtp;                          /* RFC 2033: LHLO, and at the end of data one reply for each recipient taken */
+	bool wrapped;                       /* implicit TLS: the handshake comes before the greeting */
+	enum bm_smtp_tls tls;
+	const struct bm_sasl_options *sasl; /* whom to log in as; borrowed until CLOSED; NULL: no AUTH */
 };
 
 #define BM_SMTP_OPTIONS_INIT                                                                                           \
@@ -97,6 +123,12 @@ struct bm_smtp_transaction {
 	size_t window;       /* RCPTs unanswered at most; 0: as many as fit */
 	/* After so many refused RCPTs no more are said: those not reached are put back unanswered. 0: never. */
 	size_t refusals_max;
+	bool utf8;        /* SMTPUTF8 (RFC 6531, 3.4): addresses may be UTF-8 */
+	bool require_tls; /* REQUIRETLS (RFC 8689) */
+	/* RFC 3461, said where the server offers DSN and left away where it does not. */
+	const char *ret;      /* "FULL", "HDRS"; NULL: not said */
+	struct bm_span envid; /* as it is, said as xtext; empty: not said */
+	const char *notify;   /* "NEVER", "SUCCESS,FAILURE" …: NOTIFY and ORCPT with every RCPT; NULL: neither */
 };
 
 /* What became of one recipient within one transaction. */
@@ -120,12 +152,15 @@ enum bm_smtp_end {
 	BM_SMTP_END_LOST,        /* the peer closed or the connection broke */
 	BM_SMTP_END_RSET,        /* RSET was refused */
 	BM_SMTP_END_NOMEM,       /* no memory to go on */
+	BM_SMTP_END_TLS,         /* no TLS where it is demanded, or the handshake failed */
+	BM_SMTP_END_AUTH,        /* we are not logged in; see final */
 };
 
 enum bm_smtp_event_kind {
-	BM_SMTP_SAID,  /* a command, or content, was put into the output */
-	BM_SMTP_REPLY, /* a reply was matched to a command */
-	BM_SMTP_READY, /* greeted; capabilities are known; idle */
+	BM_SMTP_SAID,   /* a command, or content, was put into the output */
+	BM_SMTP_REPLY,  /* a reply was matched to a command */
+	BM_SMTP_SECURE, /* the handshake is next: nothing else is read or written until bm_smtp_secured */
+	BM_SMTP_READY,  /* greeted, secured and logged in as far as asked for; capabilities are known; idle */
 	BM_SMTP_RECIPIENT,
 	BM_SMTP_TRANSACTION, /* every recipient of it has had its event, none of the next: in the order of submit */
 	BM_SMTP_CLOSED,      /* last event; close the connection */
@@ -145,6 +180,7 @@ struct bm_smtp_event {
 	bool answered;                        /* RECIPIENT: a reply about it (or its transaction) was read */
 	enum bm_smtp_end end;                 /* CLOSED */
 	bool unsent;                          /* CLOSED: part of what was said last had not left yet */
+	bool final;                           /* CLOSED, END_AUTH: another try would fare no better */
 	/*
 	 * TRANSACTION, CLOSED: the server does not bear how far we pipeline: a 503 to a pipelined command that no other
 	 * refusal explains (who it hits is put back with it), a reply out of step, a stall behind pipelined commands.
@@ -158,6 +194,12 @@ struct bm_smtp_event {
 enum bm_code bm_smtp_new(
 	struct bm_smtp **out, const struct bm_smtp_options *options, uint64_t now_ms, struct bm_error *err) BM_MUST_CHECK;
 void bm_smtp_free(struct bm_smtp *smtp);
+
+/*
+ * The handshake that SECURE asked for is done. All that was learned before is forgotten and EHLO is said (RFC 3207,
+ * 4.2), or the greeting is awaited. When it failed: bm_smtp_lost.
+ */
+void bm_smtp_secured(struct bm_smtp *smtp, const struct bm_smtp_channel *channel, uint64_t now_ms);
 
 /* Octets from the peer. Never fails: what is wrong becomes events. */
 void bm_smtp_feed(struct bm_smtp *smtp, const void *data, size_t size, uint64_t now_ms);
@@ -241,6 +283,10 @@ struct bm_smtp_capabilities {
 	bool starttls;
 	bool smtputf8;
 	bool dsn;
+	bool require_tls;  /* REQUIRETLS was listed, and the channel is verified (RFC 8689, 4.2.1) */
+	bool auth;         /* AUTH was listed */
+	bool secured;      /* by TLS */
+	bool verified;     /* the peer is who it should be */
 	uint64_t mail_max; /* LIMITS (RFC 9422); 0: none stated */
 	uint64_t rcpt_max;
 	uint64_t rcpt_domain_max;

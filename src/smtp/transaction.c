@@ -217,6 +217,10 @@ static bool is_stumble(const struct bm_smtp *smtp, const struct bm_answer *answe
 	case BM_SMTP_GREETING:
 	case BM_SMTP_EHLO:
 	case BM_SMTP_HELO:
+	case BM_SMTP_LHLO:
+	case BM_SMTP_STARTTLS:
+	case BM_SMTP_TLS:
+	case BM_SMTP_AUTH:
 	case BM_SMTP_BODY:
 	case BM_SMTP_END_OF_DATA:
 	case BM_SMTP_RSET:

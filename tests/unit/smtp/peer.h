@@ -54,6 +54,9 @@ static inline void peer_log_event(struct peer *peer, const struct bm_smtp_event 
 			return;
 		code = bm_buf_append_fmt(&peer->log, "reply %s", bm_smtp_command_name(event->command));
 		break;
+	case BM_SMTP_SECURE:
+		code = bm_buf_append_fmt(&peer->log, "secure");
+		break;
 	case BM_SMTP_READY:
 		code = bm_buf_append_fmt(&peer->log, "ready");
 		break;
