@@ -80,6 +80,8 @@ static void note_keyword(struct bm_smtp_capabilities *capabilities, struct bm_sp
 		{"STARTTLS", &capabilities->starttls},
 		{"SMTPUTF8", &capabilities->smtputf8},
 		{"DSN", &capabilities->dsn},
+		{"REQUIRETLS", &capabilities->require_tls},
+		{"AUTH", &capabilities->auth},
 	};
 	struct bm_span word = cut_word(&line);
 

@@ -146,12 +146,26 @@ void bm_machine_chunk(
 		expect(smtp, BM_SMTP_BDAT, tx, end, now_ms);
 }
 
+/*
+ * No chunks in LMTP: how many replies a refused one has, before LAST or behind it, RFC 2033 does not say, and replies
+ * are told apart by count alone.
+ */
+static enum bm_smtp_pipelining highest_mode(const struct bm_smtp *smtp)
+{
+	if (!smtp->capabilities.pipelining)
+		return BM_SMTP_PIPELINING_OFF;
+	bool chunks = smtp->capabilities.chunking && !smtp->lmtp;
+	return chunks ? BM_SMTP_PIPELINING_STREAM : BM_SMTP_PIPELINING_MESSAGE;
+}
+
 void bm_machine_ready(struct bm_smtp *smtp)
 {
 	struct bm_smtp_event event = {.kind = BM_SMTP_READY};
-	enum bm_smtp_pipelining most = BM_SMTP_PIPELINING_OFF;
-	if (smtp->capabilities.pipelining)
-		most = smtp->capabilities.chunking ? BM_SMTP_PIPELINING_STREAM : BM_SMTP_PIPELINING_MESSAGE;
+	smtp->capabilities = smtp->listed;
+	smtp->capabilities.secured = smtp->secured;
+	smtp->capabilities.verified = smtp->secured && smtp->channel.verified;
+	smtp->capabilities.require_tls = smtp->capabilities.require_tls && smtp->capabilities.verified;
+	enum bm_smtp_pipelining most = highest_mode(smtp);
 	smtp->mode = smtp->pipelining < most ? smtp->pipelining : most;
 	smtp->ready = true;
 	bm_machine_queue(smtp, &event, 0);
@@ -235,6 +249,7 @@ static void finish(struct bm_smtp *smtp, bool undone)
 	smtp->closed = true;
 	bm_transactions_abandon(smtp, undone, smtp->closing.reason);
 	smtp->pipeline.count = 0;
+	smtp->shaking = false;
 	smtp->capabilities = (struct bm_smtp_capabilities){.esmtp = false};
 	smtp->hello = (struct bm_reply){.code = 0};
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inside of struct bm_smtp, shared by the sources of this folder: smtp.c (the verbs), machine.c (saying, matching
- * and closing), action.c (what each reply does), transaction.c (taking transactions, what becomes of each recipient),
- * envelope.c (what is said of which transaction, and when).
+ * and closing), action.c (what each reply does), opening.c (all that comes before the first transaction), transaction.c
+ * (taking transactions, what becomes of each recipient), envelope.c (what is said of which transaction, and when).
  *
  * Invariants: output and pipeline are in the order said; a transaction's replies all come before those of the next;
  * after the close nothing is said, parsed or expected.
@@ -82,6 +82,9 @@ struct bm_transactions {
 
 struct bm_smtp {
 	char *domain;
+	bool lmtp;
+	bool wrapped;
+	enum bm_smtp_tls tls;
 	uint64_t timeout_ms;
 	enum bm_smtp_pipelining pipelining; /* as wished */
 	enum bm_smtp_pipelining mode;       /* as it is */
@@ -90,7 +93,10 @@ struct bm_smtp {
 	uint64_t *tally;
 	uint64_t errors;
 
-	bool ready;    /* greeted */
+	bool greeted;
+	bool shaking;  /* SECURE was queued: the handshake is under way, and the peer has nothing to say to us */
+	bool secured;  /* bm_smtp_secured was called, and nothing else sets it */
+	bool ready;    /* READY was queued */
 	bool quitting; /* QUIT was said */
 	bool dirty;    /* an aborted transaction may be open: RSET before the next */
 	bool begun;    /* something of a transaction was said */
@@ -112,7 +118,9 @@ struct bm_smtp {
 	bool talk_content; /* 354 was read to a talk: content is next */
 	bool talk_ending;  /* and was given: its reply is due */
 
-	struct bm_smtp_capabilities capabilities;
+	struct bm_smtp_channel channel;           /* of a session that is secured */
+	struct bm_smtp_capabilities listed;       /* by the last EHLO */
+	struct bm_smtp_capabilities capabilities; /* the same once READY */
 	struct bm_buf hello_raw;
 	struct bm_reply hello; /* the reply to EHLO, code 0 without one */
 
@@ -121,6 +129,7 @@ struct bm_smtp {
 	struct bm_smtp_event closing;
 	struct bm_buf closing_raw; /* of a session that lingers: its last word */
 	uint64_t linger_since_ms;
+	struct bm_error trouble; /* its text is the reason of the close where no static one says enough */
 };
 
 /* A reply and the command it answers. */
@@ -171,6 +180,22 @@ void bm_machine_answer(struct bm_smtp *smtp, struct bm_answer *answer);
 /* action.c */
 
 void bm_action_take(struct bm_smtp *smtp, struct bm_answer *answer);
+/* A reply that cannot answer its command: we and the server do not count alike. */
+void bm_action_stray(struct bm_smtp *smtp, struct bm_answer *answer);
+
+/* opening.c */
+
+void bm_opening_start(struct bm_smtp *smtp, uint64_t now_ms);
+void bm_opening_greeted(struct bm_smtp *smtp, struct bm_answer *answer);
+/* 2yz to EHLO or LHLO, 5yz to EHLO, 2yz to HELO. */
+void bm_opening_learn(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_opening_fall_back(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_opening_known(struct bm_smtp *smtp, struct bm_answer *answer);
+/* What answers STARTTLS, then what ends the phase TLS. */
+void bm_opening_shake(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_opening_unshaken(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_opening_secured(struct bm_smtp *smtp, const struct bm_smtp_channel *channel, uint64_t now_ms);
+void bm_opening_not_secured(struct bm_smtp *smtp, const char *reason);
 
 /* transaction.c */
 
