@@ -54,6 +54,8 @@ struct bm_outcome {
 	const char *server;   /* "host:port", "" when it reached none */
 	unsigned attempts;    /* transactions that named it and got an answer */
 	uint64_t at_ms;       /* milliseconds since 1970 */
+	/* Accepted by a server without DSN although news of success were asked for (RFC 3461, 5.2.2). */
+	bool relayed;
 };
 
 typedef void bm_outcome_fn(void *user, const struct bm_outcome *outcome);
