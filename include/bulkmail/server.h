@@ -49,7 +49,7 @@ struct bm_server_options {
 	const char *pipelining;             /* "off", "envelope", "message", "stream", "auto" */
 	uint64_t pipeline_depth;            /* transactions, 0 = unset: as many as the round trip asks for, 32 to 256 */
 	uint64_t max_errors_per_connection; /* 4yz and 5yz replies, 0 = no limit */
-	const char *tls;      /* "none", "may", "encrypt", "verify"; NULL: by Port, user and tls_pin, see bulkmail.conf(5) */
+	const char *tls; /* "none", "may", "encrypt", "verify"; NULL: by Port, user and tls_pin, see bulkmail.conf(5) */
 	uint64_t tls_wrapper; /* 0, 1, BM_TLS_WRAPPER_UNSET */
 	const char *tls_ca_file;
 	const char *tls_pin; /* several are joined by blanks */
@@ -174,12 +174,12 @@ struct bm_server_channel {
 BM_API struct bm_server_channel bm_server_channel(const struct bm_server *server);
 
 /*
- * Connects, says EHLO (HELO when EHLO is refused), STARTTLS and AUTH as the attributes ask for it. Connected already: success, nothing done.
- * MBS017 no Tries, MBS010 no Domain (both make it worthless), MBS001 worthless, MBO003 attributes that do not fit together,
- * MBS002 no socket, MBS003 no connection, MBS004 no greeting or 4yz/5yz, MBS005 HELO refused, MBS011
- * error in EHLO, MBS015 timed out, MBS019 no TLS as tls asks for it (BM_E_TLS), MBS020 not logged in (BM_E_AUTH; BM_E_TEMPORARY:
- * for now). Each failure but MBO003 takes one of max_connection_attempts, a
- * success gives them all back.
+ * Connects, says EHLO (HELO when EHLO is refused), STARTTLS and AUTH as the attributes ask for it. Connected already:
+ * success, nothing done. MBS017 no Tries, MBS010 no Domain (both make it worthless), MBS001 worthless, MBO003
+ * attributes that do not fit together, MBS002 no socket, MBS003 no connection, MBS004 no greeting or 4yz/5yz, MBS005
+ * HELO refused, MBS011 error in EHLO, MBS015 timed out, MBS019 no TLS as tls asks for it (BM_E_TLS), MBS020 not logged
+ * in (BM_E_AUTH; BM_E_TEMPORARY: for now). Each failure but MBO003 takes one of max_connection_attempts, a success
+ * gives them all back.
  */
 BM_API enum bm_code bm_server_connect(struct bm_server *server, struct bm_error *err) BM_MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What connections log in with. It is counted: a token that is fetched anew does not end the connections that began with
- * the one before.
+ * What connections log in with. It is counted: a token that is fetched anew does not end the connections that began
+ * with the one before.
  */
 #ifndef BM_API_CREDENTIALS_H
 #define BM_API_CREDENTIALS_H

@@ -116,7 +116,8 @@ enum bm_code bm_server_no_password(const struct bm_server *server, struct bm_err
 		server->name, inner.text);
 }
 
-enum bm_code bm_server_run_password_command(struct bm_server *server, uint64_t now_ms, bool *another, struct bm_error *err)
+enum bm_code bm_server_run_password_command(
+	struct bm_server *server, uint64_t now_ms, bool *another, struct bm_error *err)
 {
 	struct bm_secret *secret = NULL;
 

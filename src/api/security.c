@@ -69,7 +69,8 @@ enum bm_code bm_security_check_auth(const char *mechanisms, struct bm_error *err
 		return BM_OK;
 	bm_escape(shown, sizeof shown, wrong.data, wrong.size);
 	return bm_error_set(err, BM_E_CONF, "",
-		"auth: found \"%s\", expected SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN, XOAUTH2 or "
+		"auth: found \"%s\", expected SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN, XOAUTH2 "
+		"or "
 		"OAUTHBEARER, joined by blanks or commas",
 		shown);
 }
@@ -98,8 +99,7 @@ static const char *find_clash(const struct bm_server_options *options, const cha
 	return NULL;
 }
 
-enum bm_code bm_security_check(
-	const struct bm_server_options *options, const char **attribute, struct bm_error *err)
+enum bm_code bm_security_check(const struct bm_server_options *options, const char **attribute, struct bm_error *err)
 {
 	struct bm_error inner = BM_ERROR_INIT;
 	const char *clash = find_clash(options, attribute);

@@ -37,8 +37,8 @@ uint16_t bm_security_port(const struct bm_server_options *options);
 bool bm_security_is_local(const struct bm_server_options *options);
 
 /*
- * Whether the attributes fit together, and auth names what there is. BM_E_CONF (MBO003) names in *attribute the one that
- * does not; the text begins with it.
+ * Whether the attributes fit together, and auth names what there is. BM_E_CONF (MBO003) names in *attribute the one
+ * that does not; the text begins with it.
  */
 enum bm_code bm_security_check(
 	const struct bm_server_options *options, const char **attribute, struct bm_error *err) BM_MUST_CHECK;
@@ -48,14 +48,14 @@ enum bm_code bm_security_check_auth(const char *mechanisms, struct bm_error *err
 
 /* One connection, from its first octet on. */
 struct bm_attempt {
-	struct bm_login *login;            /* held; NULL: no AUTH */
-	bool securing;                     /* the handshake is under way */
-	bool suspect;                      /* the session ended before the handshake began */
-	bool secured;                      /* TLS is there, as the next three say */
-	bool verified;                     /* the peer is who it should be */
-	bool resumed;                      /* it took no certificate */
-	char cipher[BM_CIPHER_MAX];        /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
-	char mechanism[BM_MECHANISM_MAX];  /* that we log in by; "": none yet */
+	struct bm_login *login;           /* held; NULL: no AUTH */
+	bool securing;                    /* the handshake is under way */
+	bool suspect;                     /* the session ended before the handshake began */
+	bool secured;                     /* TLS is there, as the next three say */
+	bool verified;                    /* the peer is who it should be */
+	bool resumed;                     /* it took no certificate */
+	char cipher[BM_CIPHER_MAX];       /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+	char mechanism[BM_MECHANISM_MAX]; /* that we log in by; "": none yet */
 };
 
 struct bm_server;

@@ -30,12 +30,12 @@ struct bm_server {
 	struct bm_buf reply;         /* of the last talk */
 	struct bm_buf keywords;      /* NUL-terminated strings, one after the other */
 	size_t keyword_count;
-	struct bm_tls *tls;        /* what its connections share; NULL: not needed yet */
-	struct bm_login *login;    /* what new connections log in with; NULL: not had yet */
-	bool stale;                /* an attribute that the two depend on was set */
-	bool tls_worked;           /* a handshake succeeded */
-	bool in_clear;             /* tls = may, and the handshake failed: without, from now on */
-	struct bm_attempt attempt; /* of stream */
+	struct bm_tls *tls;            /* what its connections share; NULL: not needed yet */
+	struct bm_login *login;        /* what new connections log in with; NULL: not had yet */
+	bool stale;                    /* an attribute that the two depend on was set */
+	bool tls_worked;               /* a handshake succeeded */
+	bool in_clear;                 /* tls = may, and the handshake failed: without, from now on */
+	struct bm_attempt attempt;     /* of stream */
 	char name[BM_SERVER_NAME_MAX]; /* "host:port" */
 	char number[32];               /* for bm_server_get */
 	uint64_t connections;
@@ -89,8 +89,8 @@ enum bm_code bm_server_tcp_options(
 	const struct bm_server *server, struct bm_tcp_options *out, struct bm_error *err) BM_MUST_CHECK;
 
 /*
- * Logs what was said and answered to CONVERSATION, if there is one; connection 0: it is the only one. A reply that shows
- * what we log in with is not shown; login may be NULL.
+ * Logs what was said and answered to CONVERSATION, if there is one; connection 0: it is the only one. A reply that
+ * shows what we log in with is not shown; login may be NULL.
  */
 void bm_server_converse(
 	struct bm_server *server, size_t connection, const struct bm_login *login, const struct bm_smtp_event *event);

@@ -65,7 +65,7 @@ struct world {
 	struct line **lines; /* by slot */
 	size_t count;
 	struct fetch *fetches; /* by server */
-	size_t going; /* lines that are LEAVING, PARTED or GONE */
+	size_t going;          /* lines that are LEAVING, PARTED or GONE */
 	struct line *parted;
 	size_t parted_count;
 	uint64_t wall_ms;
@@ -219,9 +219,12 @@ static enum bm_code begin(struct line *line, struct bm_error *err)
 	struct bm_server *server = server_of(line);
 
 	enum bm_code code = bm_server_check_worth(server, err);
-	if (code == BM_OK && bm_server_lacks_secret(server, bm_loop_now_ms(line->world->loop)))
-		return fetch_secret(line, err);
-	return code == BM_OK ? connect_line(line, err) : code;
+	if (code != BM_OK || !bm_server_lacks_secret(server, bm_loop_now_ms(line->world->loop)))
+		return code == BM_OK ? connect_line(line, err) : code;
+	/* of that the engine hears as of every login that failed */
+	if (fetch_secret(line, err) != BM_OK)
+		drop(line, err);
+	return BM_OK;
 }
 
 static enum bm_code port_open(
