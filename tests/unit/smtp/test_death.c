@@ -203,7 +203,7 @@ static void every_death(const struct copy *copies, enum bm_smtp_pipelining mode)
 	end_life(&whole);
 }
 
-/* F05, F08, F16, F21; RFC items 15, 17 */
+/* conformance: 15, 17, F05, F08, F16, F21 */
 static void in_doubt_is_exactly_what_had_its_end_out(void **state)
 {
 	(void)state;

@@ -233,7 +233,7 @@ static void lines_without_an_end(void **state)
 }
 
 /* Replies that nothing was said for. */
-/* conformance: A15, F15 */
+/* conformance: F15, A15 */
 static void replies_without_an_end(void **state)
 {
 	(void)state;
