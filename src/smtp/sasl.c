@@ -11,6 +11,10 @@
 #define COMMAND_MAX 512
 
 static const struct bm_sasl_mechanism mechanisms[] = {
+	{.name = "SCRAM-SHA-256-PLUS", .respond = bm_sasl_scram, .binds = true, .speaks_first = true},
+	{.name = "SCRAM-SHA-256", .respond = bm_sasl_scram, .speaks_first = true},
+	{.name = "SCRAM-SHA-1", .respond = bm_sasl_scram, .speaks_first = true},
+	{.name = "CRAM-MD5", .respond = bm_sasl_cram_md5},
 	{.name = "PLAIN", .respond = bm_sasl_plain, .shows_secret = true, .speaks_first = true},
 	{.name = "LOGIN", .respond = bm_sasl_login, .shows_secret = true},
 	{.name = "XOAUTH2", .respond = bm_sasl_xoauth2, .shows_secret = true, .speaks_first = true},
@@ -64,19 +68,11 @@ static bool lists(struct bm_span offered, struct bm_span name)
 	return one.size > 0;
 }
 
-/* Some mechanism of the list binds to the channel. */
-static bool lists_plus(struct bm_span offered)
-{
-	for (struct bm_span one = cut_name(&offered); one.size > 0; one = cut_name(&offered)) {
-		if (one.size > 5 && bm_span_equal_nocase(bm_span_make(one.data + one.size - 5, 5), bm_span_of("-PLUS")))
-			return true;
-	}
-	return false;
-}
-
 static bool has_binding(const struct bm_smtp_channel *channel)
 {
-	return channel != NULL && channel->binding != NULL && channel->binding_data.size > 0;
+	if (channel == NULL || channel->binding == NULL || channel->binding_data.size == 0)
+		return false;
+	return strcmp(channel->binding, "tls-exporter") == 0 || strcmp(channel->binding, "tls-unique") == 0;
 }
 
 /* What the mechanism lacks to be used over this channel; NULL: nothing. */
@@ -166,8 +162,6 @@ enum bm_code bm_sasl_new(struct bm_sasl **out, const struct bm_sasl_options *opt
 	sasl->mechanism = mechanism;
 	sasl->options = options;
 	sasl->channel = channel;
-	/* A server that lists a mechanism that binds would take "we could, you cannot" for a lie (RFC 5802, 6). */
-	sasl->bindable = has_binding(channel) && (mechanism->binds || !lists_plus(offered));
 	bm_buf_init(&sasl->challenge, BM_SASL_LINE_MAX);
 	bm_buf_init(&sasl->response, BM_SASL_LINE_MAX);
 	bm_buf_init(&sasl->first, BM_SASL_LINE_MAX);
@@ -191,6 +185,7 @@ void bm_sasl_free(struct bm_sasl *sasl)
 {
 	if (sasl == NULL)
 		return;
+	bm_sasl_session_free(sasl);
 	drop(&sasl->challenge);
 	drop(&sasl->response);
 	drop(&sasl->first);
