@@ -335,6 +335,11 @@ static void stir(struct link *link)
 	look_at_deadline_soon(link->loop);
 }
 
+const struct bm_stream *bm_link_stream(const struct bm_link *link)
+{
+	return ((const struct link *)link)->stream;
+}
+
 void bm_link_stir(struct bm_link *link)
 {
 	link_of(link)->stirred = true;

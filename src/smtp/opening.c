@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the first octet to READY: TLS at once or the greeting, hello, STARTTLS and hello again (RFC 3207), AUTH (RFC
- * 4954). None of it is pipelined. Whether the session is secured no reply decides, only the caller's word that the
+ * From the first octet to READY: TLS at once or the greeting, hello, STARTTLS and hello again (RFC 3207), then AUTH
+ * (login.c). None of it is pipelined. Whether the session is secured no reply decides, only the caller's word that the
  * handshake is done.
  */
 #include "smtp/machine.h"
@@ -62,8 +62,10 @@ void bm_opening_fall_back(struct bm_smtp *smtp, struct bm_answer *answer)
 /* As far secured as it will be. */
 static void log_in(struct bm_smtp *smtp, struct bm_answer *answer)
 {
-	(void)answer;
-	bm_machine_ready(smtp);
+	if (smtp->login != NULL)
+		bm_login_begin(smtp, answer->now_ms);
+	else
+		bm_machine_ready(smtp);
 }
 
 /* Nothing of MAIL or AUTH is said in clear where TLS is demanded (RFC 3207, 4.1 and 6). */
@@ -95,7 +97,9 @@ void bm_opening_learn(struct bm_smtp *smtp, struct bm_answer *answer)
 	smtp->hello = answer->reply;
 	bm_capabilities_parse(&smtp->listed, &smtp->hello);
 	bm_machine_keep(smtp, &smtp->hello, &smtp->hello_raw);
-	bm_opening_known(smtp, answer);
+	smtp->starved = smtp->starved || smtp->hello.lines == 0;
+	if (!smtp->starved)
+		bm_opening_known(smtp, answer);
 }
 
 /* Only 220 asks for the handshake (RFC 3207, 4). */

@@ -3,18 +3,21 @@
 #include "smtp/machine.h"
 
 #include "base/error.h"
+#include "smtp/sasl.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define EXTRA_MAX 16
+#define TEXT_MAX 1008 /* octets of a command that the caller words, and of the Domain */
+/* "334 " and CR LF */
+#define CHALLENGE_EXTRA 6
 
 /* A server that ends the session closes it soon, or answers soon if it goes on. */
 #define LINGER_MS 5000
 
 static bool is_text(struct bm_span text)
 {
-	return text.size > 0 && text.size + EXTRA_MAX <= BM_MACHINE_COMMAND_MAX && !bm_span_has_control(text);
+	return text.size > 0 && text.size <= TEXT_MAX && !bm_span_has_control(text);
 }
 
 static bool is_domain(struct bm_span text)
@@ -36,10 +39,12 @@ static void init(struct bm_smtp *smtp, const struct bm_smtp_options *options, ui
 	smtp->lmtp = options->lmtp;
 	smtp->wrapped = options->wrapped;
 	smtp->tls = options->tls;
+	smtp->login = options->sasl;
 	bm_reply_parser_init(&smtp->parser);
 	bm_queue_init(&smtp->queue);
 	bm_output_init(&smtp->output);
 	bm_buf_init(&smtp->hello_raw, BM_REPLY_SIZE_MAX);
+	bm_buf_init(&smtp->response, BM_SASL_LINE_MAX);
 	bm_buf_init(&smtp->closing_raw, BM_REPLY_SIZE_MAX);
 	bm_buf_init(&smtp->talk_body, SIZE_MAX / 2);
 	bm_opening_start(smtp, now_ms);
@@ -68,6 +73,8 @@ void bm_smtp_free(struct bm_smtp *smtp)
 {
 	if (smtp == NULL)
 		return;
+	bm_login_wipe(smtp);
+	bm_buf_deinit(&smtp->response);
 	bm_reply_parser_deinit(&smtp->parser);
 	bm_queue_deinit(&smtp->queue);
 	bm_output_deinit(&smtp->output);
@@ -91,10 +98,19 @@ static void conclude(struct bm_smtp *smtp, uint64_t now_ms)
 		bm_machine_part(smtp, true);
 }
 
+/* RFC 4954, 4: challenges may be longer than replies. */
+static void bound_line(struct bm_smtp *smtp)
+{
+	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
+	bool challenge = head != NULL && head->command == BM_SMTP_AUTH;
+	smtp->parser.line_max = challenge ? BM_SASL_LINE_MAX + CHALLENGE_EXTRA : 0;
+}
+
 /* What does not end in the chunk, has many lines or is no reply. */
 static size_t parse_some(struct bm_smtp *smtp, const unsigned char *data, size_t size, struct bm_answer *answer)
 {
 	size_t used = 0;
+	bound_line(smtp);
 	enum bm_code code = bm_reply_parser_feed(&smtp->parser, data, size, &used);
 	if (code == BM_E_PROTOCOL) {
 		bm_machine_close(smtp, BM_SMTP_END_OUT_OF_STEP, bm_machine_awaited(smtp), NULL, smtp->parser.fault);

@@ -71,8 +71,8 @@ static inline void peer_log_event(struct peer *peer, const struct bm_smtp_event 
 		break;
 	case BM_SMTP_CLOSED:
 		assert_non_null(event->reason);
-		code = bm_buf_append_fmt(
-			&peer->log, "closed %s at %s", end_names[event->end], bm_smtp_command_name(event->command));
+		code = bm_buf_append_fmt(&peer->log, "closed %s%s at %s", end_names[event->end], event->final ? " final" : "",
+			bm_smtp_command_name(event->command));
 		break;
 	}
 	assert_int_equal(code, BM_OK);
