@@ -37,6 +37,10 @@ struct bm_sink_options {
 	const char *tls_ciphers;   /* OpenSSL's words; NULL: its default */
 	int tls_tickets;           /* after a handshake; 0: no session is resumed; -1: OpenSSL's default */
 	const char *tls_client_ca; /* asks for a client's certificate by this CA; NULL: does not ask */
+	const char *auth;          /* SASL mechanisms, joined by blanks; NULL: no AUTH */
+	const char *user;          /* the only one who gets in */
+	const char *password_file; /* first line: password, or token */
+	bool auth_required;        /* before MAIL */
 };
 
 #define BM_SINK_OPTIONS_INIT                                                                                           \

@@ -43,6 +43,12 @@ static const char help[] = "usage: bulkmail sink [OPTION]...\n"
 						   "  --tls-tickets N     so many after a handshake; 0: no session is resumed\n"
 						   "  --tls-client-ca FILE  ask for a client's certificate\n"
 						   "\n"
+						   "  --auth LIST         SASL mechanisms: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256\n"
+						   "                      SCRAM-SHA-256-PLUS XOAUTH2 OAUTHBEARER\n"
+						   "  --user NAME         who may log in\n"
+						   "  --password-file FILE  first line: the password, or the token\n"
+						   "  --auth-required     without it MAIL is refused\n"
+						   "\n"
 						   "  --help              this text\n";
 
 static int usage(const char *text, const char *value)
@@ -139,6 +145,18 @@ static void apply_option(struct sink_arguments *arguments, int option, const cha
 	case 'A':
 		arguments->options.tls_client_ca = value;
 		break;
+	case 'M':
+		arguments->options.auth = value;
+		break;
+	case 'U':
+		arguments->options.user = value;
+		break;
+	case 'P':
+		arguments->options.password_file = value;
+		break;
+	case 'Q':
+		arguments->options.auth_required = true;
+		break;
 	case 'h':
 		fputs(help, stdout);
 		arguments->status = EX_OK;
@@ -162,6 +180,10 @@ static void parse_arguments(struct sink_arguments *arguments, int argc, char **a
 		{"extensions", required_argument, NULL, 'e'},
 		{"port-file", required_argument, NULL, 'p'},
 		{"tls-cert", required_argument, NULL, 'C'},
+		{"auth", required_argument, NULL, 'M'},
+		{"user", required_argument, NULL, 'U'},
+		{"password-file", required_argument, NULL, 'P'},
+		{"auth-required", no_argument, NULL, 'Q'},
 		{"tls-key", required_argument, NULL, 'K'},
 		{"tls-wrapper", no_argument, NULL, 'W'},
 		{"tls-required", no_argument, NULL, 'R'},

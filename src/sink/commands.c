@@ -171,6 +171,8 @@ static struct verdict judge_mail(
 		return malformed;
 	if (session->shared->tls_required && !session->secure)
 		return fault(session, BM_SINK_V_BEFORE_TLS, command->line, tls_first);
+	if (session->shared->auth_required && !session->login.done)
+		return (struct verdict){530, "5.7.0", "Authentication required"};
 	if (session->helo.size == 0)
 		return fault(session, BM_SINK_V_NO_HELO, command->line, (struct verdict){503, "5.5.1", "EHLO first"});
 	if (transaction->open)
@@ -390,13 +392,14 @@ static handler handler_of(enum bm_sink_event verb)
 		return do_rset;
 	case BM_SINK_ON_QUIT:
 		return do_quit;
+	case BM_SINK_ON_AUTH:
+		return bm_sink_do_auth;
 	case BM_SINK_ON_STARTTLS:
 		return do_starttls;
 	case BM_SINK_ON_NOOP:
 	case BM_SINK_ON_VRFY:
 	case BM_SINK_ON_HELP:
 	case BM_SINK_ON_LHLO:
-	case BM_SINK_ON_AUTH:
 	case BM_SINK_ON_OTHER:
 	case BM_SINK_ON_CONNECT:
 	case BM_SINK_ON_HANDSHAKE:
@@ -423,7 +426,7 @@ static void check_group(struct bm_sink_session *session, const struct bm_sink_co
 {
 	if (session->cur.size == 0 || command->verb == BM_SINK_ON_BDAT)
 		return;
-	if (must_be_last(command->verb))
+	if (must_be_last(command->verb) || session->login.active)
 		bm_sink_report(session, BM_SINK_V_NOT_LAST, command->line);
 	else if (!bm_sink_offers(session, BM_SINK_EXT_PIPELINING))
 		bm_sink_report(session, BM_SINK_V_PIPELINING, command->line);
@@ -467,6 +470,8 @@ bool bm_sink_step_command(struct bm_sink_session *session)
 	}
 	struct bm_span raw = bm_span_make(cur.data, (size_t)(lf - cur.data) + 1);
 	struct bm_sink_command command = bm_sink_command_split(without_end(raw));
+	if (session->login.active)
+		command.verb = BM_SINK_ON_OTHER;
 	bool chunk = command.verb == BM_SINK_ON_BDAT;
 	if (!chunk && !bm_sink_gate(session, bm_sink_event_bit(command.verb), command.line))
 		return false;
@@ -475,6 +480,8 @@ bool bm_sink_step_command(struct bm_sink_session *session)
 	check_group(session, &command);
 	if (session->shut && command.verb != BM_SINK_ON_QUIT)
 		answer(session, (struct verdict){503, "5.5.1", "No service here"});
+	else if (session->login.active)
+		bm_sink_do_response(session, &command);
 	else
 		handler_of(command.verb)(session, &command);
 	return true;

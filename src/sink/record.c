@@ -138,6 +138,8 @@ void bm_sink_record_transaction(struct bm_sink_session *session, const struct bm
 	set(object, "violations", violations_value(seen));
 	if (session->secure)
 		set(object, "tls", json_true());
+	if (session->login.done)
+		set(object, "user", text_value(bm_buf_view(&session->login.user)));
 	if (shared->content)
 		set(object, "content_base64", content_value(&session->content.kept));
 	set(object, "at", json_integer((json_int_t)shared->wall_ms));
@@ -169,6 +171,24 @@ void bm_sink_record_tls(struct bm_sink_session *session)
 		set(object, "resumed", json_boolean(facts.resumed));
 		set(object, "client", name_value(facts.subject[0] == '\0' ? NULL : facts.subject));
 	}
+	set(object, "at", json_integer((json_int_t)session->shared->wall_ms));
+	add_line(session, object);
+}
+
+void bm_sink_record_auth(struct bm_sink_session *session, bool success)
+{
+	const struct bm_sink_login *login = &session->login;
+
+	if (session->shared->digest == NULL)
+		return;
+	json_t *object = json_object();
+	set(object, "auth", text_value(bm_buf_view(&login->mechanism)));
+	set(object, "connection", json_integer((json_int_t)session->number));
+	set(object, "user", text_value(bm_buf_view(&login->user)));
+	set(object, "success", json_boolean(success));
+	set(object, "secure", json_boolean(session->secure));
+	set(object, "initial", json_boolean(login->initial));
+	set(object, "reply", text_value(bm_span_trim(bm_buf_view(&session->reply))));
 	set(object, "at", json_integer((json_int_t)session->shared->wall_ms));
 	add_line(session, object);
 }

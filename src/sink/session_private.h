@@ -40,6 +40,16 @@ struct bm_sink_transaction {
 	struct bm_buf refused;    /* each address ends in NUL */
 };
 
+struct bm_sink_login {
+	bool active;                       /* the next line is a response */
+	bool done;                         /* who it is was proven */
+	bool initial;                      /* AUTH came with a response */
+	struct bm_sink_exchange *exchange; /* NULL: none, or it is all the script's */
+	struct bm_buf mechanism;
+	struct bm_buf user;
+	struct bm_buf text; /* of a 334 */
+};
+
 struct bm_sink_session {
 	struct bm_sink_shared *shared;
 	uint64_t number;
@@ -92,6 +102,7 @@ struct bm_sink_session {
 	uint64_t chunk_left;
 	bool chunk_last;
 	uint64_t trip; /* octets of content at which a rule waits */
+	struct bm_sink_login login;
 	struct bm_sink_transaction transaction;
 	struct bm_sink_content content;
 };
@@ -159,6 +170,13 @@ void bm_sink_flood(struct bm_sink_session *session);
 bool bm_sink_step_command(struct bm_sink_session *session);
 bool bm_sink_step_skip(struct bm_sink_session *session);
 
+/* login.c */
+
+void bm_sink_login_init(struct bm_sink_login *login);
+void bm_sink_login_deinit(struct bm_sink_login *login);
+void bm_sink_do_auth(struct bm_sink_session *session, const struct bm_sink_command *command);
+void bm_sink_do_response(struct bm_sink_session *session, const struct bm_sink_command *command);
+
 /* transfer.c */
 
 void bm_sink_content_start(struct bm_sink_session *session);
@@ -178,6 +196,9 @@ void bm_sink_record_transaction(struct bm_sink_session *session, const struct bm
 
 /* How the handshake went. */
 void bm_sink_record_tls(struct bm_sink_session *session);
+
+/* Who tried to log in, how, and whether it worked. Never with what. */
+void bm_sink_record_auth(struct bm_sink_session *session, bool success);
 void bm_sink_record_violation(struct bm_sink_session *session, enum bm_sink_violation violation, struct bm_span line);
 
 #endif
