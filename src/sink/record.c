@@ -48,8 +48,7 @@ static void add_line(struct bm_sink_session *session, json_t *object)
 	json_decref(object);
 }
 
-/* Takes the next text up to its NUL off a list. */
-static struct bm_span next_entry(struct bm_span *list)
+struct bm_span bm_sink_next_entry(struct bm_span *list)
 {
 	const unsigned char *end = memchr(list->data, '\0', list->size);
 	size_t size = end == NULL ? list->size : (size_t)(end - list->data);
@@ -63,7 +62,7 @@ static json_t *refused_value(struct bm_span list)
 {
 	json_t *array = json_array();
 	while (list.size > 0)
-		(void)json_array_append_new(array, text_value(next_entry(&list)));
+		(void)json_array_append_new(array, text_value(bm_sink_next_entry(&list)));
 	return array;
 }
 
@@ -75,8 +74,8 @@ static void set_recipients(json_t *object, struct bm_span list)
 	bool has_params = false;
 
 	while (list.size > 0) {
-		(void)json_array_append_new(addresses, text_value(next_entry(&list)));
-		struct bm_span text = next_entry(&list);
+		(void)json_array_append_new(addresses, text_value(bm_sink_next_entry(&list)));
+		struct bm_span text = bm_sink_next_entry(&list);
 		has_params = has_params || text.size > 0;
 		(void)json_array_append_new(params, text_value(text));
 	}
@@ -119,19 +118,18 @@ void bm_sink_record_transaction(struct bm_sink_session *session, const struct bm
 
 	/* Whatever is in the line is not told again. */
 	transaction->seen = 0;
-	shared->log_number++;
 	if (shared->digest == NULL)
 		return;
 	json_t *object = json_object();
-	set(object, "transaction", json_integer((json_int_t)shared->log_number));
+	set(object, "transaction", json_integer((json_int_t)result->number));
 	set(object, "connection", json_integer((json_int_t)session->number));
 	set(object, "helo", text_value(bm_buf_view(&session->helo)));
 	set(object, "sender", text_value(bm_buf_view(&transaction->sender)));
 	set(object, "mail_params", text_value(bm_buf_view(&transaction->mail_params)));
-	set_recipients(object, bm_buf_view(&transaction->recipients));
+	set_recipients(object, result->recipients);
 	set(object, "refused", refused_value(bm_buf_view(&transaction->refused)));
 	set(object, "size", json_integer((json_int_t)session->content.size));
-	set(object, "sha256", json_string(result->hash));
+	set(object, "sha256", json_string(session->hash));
 	set(object, "accepted", json_boolean(result->accepted));
 	set(object, "reply", text_value(bm_span_trim(bm_buf_view(&session->reply))));
 	set(object, "bdat", json_boolean(transaction->chunked));

@@ -160,6 +160,7 @@ bool bm_sink_gate(struct bm_sink_session *session, uint32_t events, struct bm_sp
 			.seen = session->seen,
 			.pipelined = session->pipelined,
 			.secure = session->secure,
+			.each = session->due.size > 0,
 			.after = session->trip,
 			.line = line,
 			.mail = bm_buf_view(&session->transaction.mail),

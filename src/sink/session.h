@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One connection's SMTP server (RFC 5321, 2920, 3030, 1870, 6152, 3207, 4954) without a socket:
+ * One connection's SMTP server (RFC 5321, 2920, 3030, 1870, 6152, 3207, 4954; LMTP: 2033) without a socket:
  * octets and time in; octets, an action and a deadline out. What it records goes
  * into the shared log and must be written before the output is sent.
  */
@@ -47,6 +47,7 @@ struct bm_sink_shared {
 	bool tls_required;               /* nothing is done in clear */
 	struct bm_sink_auth *auth;       /* NULL: none; owned */
 	bool auth_required;              /* before MAIL */
+	bool lmtp;                       /* RFC 2033 in place of SMTP */
 	uint64_t size_max;               /* of a content */
 	EVP_MD *digest;                  /* NULL: no record is kept */
 	bool content;                    /* the record holds the content */

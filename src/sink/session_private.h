@@ -101,6 +101,10 @@ struct bm_sink_session {
 	struct bm_buf chunk; /* the BDAT line */
 	uint64_t chunk_left;
 	bool chunk_last;
+	uint64_t number_given; /* the content's in the record; 0: it has none yet */
+	struct bm_span due;    /* LMTP: recipients that have no reply to the content yet */
+	bool taken;            /* by one of the others */
+	char hash[BM_SINK_HASH_HEX];
 	uint64_t trip; /* octets of content at which a rule waits */
 	struct bm_sink_login login;
 	struct bm_sink_transaction transaction;
@@ -170,6 +174,18 @@ void bm_sink_flood(struct bm_sink_session *session);
 bool bm_sink_step_command(struct bm_sink_session *session);
 bool bm_sink_step_skip(struct bm_sink_session *session);
 
+/* params.c */
+
+enum bm_sink_params {
+	BM_SINK_PARAMS_RIGHT,
+	BM_SINK_PARAMS_UNKNOWN,
+	BM_SINK_PARAMS_WRONG,
+};
+
+/* Takes what MAIL's say into the transaction. */
+enum bm_sink_params bm_sink_params_check(
+	struct bm_sink_session *session, enum bm_sink_event verb, struct bm_span params);
+
 /* login.c */
 
 void bm_sink_login_init(struct bm_sink_login *login);
@@ -186,10 +202,15 @@ bool bm_sink_step_end(struct bm_sink_session *session);
 
 /* record.c */
 
+/* recipients: as those of the transaction. */
 struct bm_sink_result {
 	bool accepted;
-	const char *hash;
+	uint64_t number;
+	struct bm_span recipients;
 };
+
+/* Takes the next text up to its NUL off a list. */
+struct bm_span bm_sink_next_entry(struct bm_span *list);
 
 /* Adds the transaction's line to the log. */
 void bm_sink_record_transaction(struct bm_sink_session *session, const struct bm_sink_result *result);

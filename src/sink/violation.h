@@ -27,7 +27,8 @@
 	X(LONG_LINE, "content-line-too-long")                                                                              \
 	X(SIZE, "size-declared-too-small")                                                                                 \
 	X(BEFORE_TLS, "before-tls")                                                                                        \
-	X(AUTH_ORDER, "auth-out-of-order")
+	X(AUTH_ORDER, "auth-out-of-order")                                                                                 \
+	X(PROTOCOL, "wrong-protocol")
 
 enum bm_sink_violation {
 #define BM_SINK_VIOLATION_MEMBER(name, text) BM_SINK_V_##name,
