@@ -354,6 +354,8 @@ static void match(struct bm_smtp *smtp, struct bm_answer *answer)
 	answer->tx = answer->expected.tx;
 	if (answer->reply.raw.size > BM_MACHINE_KEPT_MAX && !is_for_text(answer->expected.command))
 		bm_reply_cut(&answer->reply, BM_MACHINE_KEPT_MAX);
+	if (answer->expected.command == BM_SMTP_AUTH)
+		bm_login_hide(smtp, &answer->reply);
 	if (!smtp->tell)
 		return;
 	bm_reply_find_enhanced(&answer->reply);
