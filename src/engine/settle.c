@@ -176,7 +176,8 @@ static void move_on(struct bm_run *run, size_t server, struct bm_item *item, str
 		bm_item_heap_add(&run->servers[server].waiting, item);
 		run->waiting++;
 	} else {
-		bm_item_list_append(back, item);
+		/* Who was due again may have joined behind later ones. */
+		bm_item_list_insert(back, item);
 	}
 }
 
