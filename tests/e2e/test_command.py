@@ -2,6 +2,7 @@
 """The command: options, texts, exit statuses, outcomes and report (bulkmail(1))."""
 
 import base64
+import email
 import fcntl
 import json
 import os
@@ -445,8 +446,9 @@ def test_body_and_headers_by_options(tmp_path, sink_of):  # noqa: F811
     assert (shared["recipients"], [one["recipients"] for one in each]) == (TWO, [[to] for to in TWO])
 
 
+# conformance: 59, 60
 def test_8bit_message(tmp_path, sink_of):  # noqa: F811
-    content = MESSAGE + "Gr\u00fc\u00dfe\n".encode()
+    content = b"DKIM-Signature: v=1\n" + MESSAGE + "Gr\u00fc\u00dfe\n".encode()
     willing, other = sink_of(), sink_of(options=["--extensions", "PIPELINING"])
     done = send(tmp_path, [other], TWO, *SOON, "--outcomes", "-", "--set", "ERRFILE=errors", content=content)
     assert done.status == NO_SERVER
@@ -457,6 +459,20 @@ def test_8bit_message(tmp_path, sink_of):  # noqa: F811
     # Beside one that takes it, the other one costs nothing.
     assert send(tmp_path, [other, willing], TWO, content=content).status == OK
     assert "BODY=8BITMIME" in willing.transactions()[0]["mail_params"]
+
+
+# conformance: 59, 60
+def test_8bit_message_is_encoded_where_it_has_to_be(tmp_path, sink_of):  # noqa: F811
+    content = MESSAGE + "Gr\u00fc\u00dfe\n".encode()
+    sink = sink_of(options=["--extensions", "PIPELINING", "--content"])
+    assert send(tmp_path, [sink], TWO, content=content).status == OK
+    transaction = sink.transactions()[0]
+    assert not any("BODY" in word for word in transaction["mail_params"])
+    got = base64.b64decode(transaction["content_base64"])
+    assert got.isascii() and b"\r\nContent-Transfer-Encoding: quoted-printable\r\n" in got
+    parsed = email.message_from_bytes(got)
+    assert parsed.get_payload(decode=True).decode().endswith("Gr\u00fc\u00dfe\r\n")
+    assert sink.violations() == set()
 
 
 # Servers
@@ -514,7 +530,7 @@ def test_check(tmp_path, sink_of):  # noqa: F811
 
 def test_check_tells_that_a_server_cannot_take_the_message(tmp_path, sink_of):  # noqa: F811
     sink = sink_of(options=["--extensions", "PIPELINING"])
-    content = b"From: a@b.example\nTo: c@b.example\n\nh\xc3\xa4llo\n"
+    content = b"DKIM-Signature: v=1\nFrom: a@b.example\nTo: c@b.example\n\nh\xc3\xa4llo\n"
     done = run("check", *options_for(tmp_path, [sink], TWO, content=content))
     assert done.status == NO_SERVER
     assert "8BITMIME" in done.stderr and "127.0.0.1" in done.stderr

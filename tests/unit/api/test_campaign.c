@@ -49,6 +49,10 @@ static void make_message(struct run *run, bool use_envelope, const char *body)
 	message.to = "list@me.example";
 	message.use_envelope = use_envelope;
 	message.date = 1700000000;
+	/* Whoever signs says so: such a message is never encoded anew. */
+	static const struct bm_header signature = {"DKIM-Signature", "v=1"};
+	message.headers = &signature;
+	message.header_count = strchr(body, 0xc3) == NULL ? 0 : 1;
 	assert_int_equal(bm_message_new(&run->message, &message, &run->err), BM_OK);
 }
 
@@ -383,7 +387,8 @@ static void no_server_left(void **state)
 	close(fds[1]);
 }
 
-/* An 8-bit message is no business of a server that does not take 8 bits. */
+/* A signed 8-bit message is no business of a server that does not take 8 bits. */
+/* conformance: 59, 60 */
 static void a_server_without_8bitmime_is_passed_over(void **state)
 {
 	(void)state;
