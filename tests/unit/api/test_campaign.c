@@ -49,6 +49,10 @@ static void make_message(struct run *run, bool use_envelope, const char *body)
 	message.to = "list@me.example";
 	message.use_envelope = use_envelope;
 	message.date = 1700000000;
+	/* Whoever signs says so: such a message is never encoded anew. */
+	static const struct bm_header signature = {"DKIM-Signature", "v=1"};
+	message.headers = &signature;
+	message.header_count = strchr(body, 0xc3) == NULL ? 0 : 1;
 	assert_int_equal(bm_message_new(&run->message, &message, &run->err), BM_OK);
 }
 
