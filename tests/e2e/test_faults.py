@@ -2,8 +2,6 @@
 """Faults of servers (docs: conformance F and A rows; the id stands in each test's name). After each the outcomes
 are joined with the sinks' records: accepted is there exactly once, in doubt at most once, all else never."""
 
-import socket
-import threading
 import time
 from dataclasses import dataclass
 
@@ -391,56 +389,3 @@ def test_f28_f29_the_end_of_a_session_is_bounded(on, tmp_path, sink_of):  # noqa
     assert time.monotonic() - begun < 10
     check(sent, [sink], 6)
     assert sent.status == OK
-
-
-class Flood:
-    """Greets, and answers EHLO with octets until the client goes."""
-
-    def __init__(self, chunk):
-        self.chunk = chunk
-        self.sent = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self.accept, daemon=True)
-        self.thread.start()
-
-    def accept(self):
-        while True:
-            try:
-                stream, _ = self.listener.accept()
-            except OSError:
-                return
-            with stream:
-                self.sent.append(self.flood(stream))
-
-    def flood(self, stream):
-        sent = 0
-        stream.settimeout(10)
-        try:
-            stream.sendall(b"220 flood ESMTP\r\n")
-            stream.recv(1000)
-            while sent < 1 << 30:
-                sent += stream.send(self.chunk)
-        except OSError:
-            pass
-        return sent
-
-    def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.thread.join(10)
-
-
-# conformance: 8, A14, A15
-@pytest.mark.parametrize("chunk", [b"250-" + b"x" * 65536, b"250-x\r\n" * 10000], ids=["A14-line", "A15-lines"])
-def test_endless_reply(chunk, tmp_path):
-    flood = Flood(chunk)
-    try:
-        sent = send(tmp_path, [flood], SIX, "--set", "max_connection_attempts=2")
-    finally:
-        flood.stop()
-    assert sent.status == NO_SERVER
-    assert sent.counts() == {"unsent": 6}
-    # It hung up at once: what was sent is what buffers hold.
-    assert len(flood.sent) == 2
-    assert max(flood.sent) < 32 << 20

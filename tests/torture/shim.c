@@ -7,6 +7,7 @@
  *   TORTURE_CALL    which call fails: "memory", "pthread_create", or a system call of the table below
  *   TORTURE_AT      the how manieth; 0 or unset: none, all are counted
  *   TORTURE_ERRNO   with which errno
+ *   TORTURE_LEAKS   set: blocks that are not freed are counted
  *   TORTURE_CLOCK   seconds by which the wall clock jumps: forth at every 8th look, back at the next 8th
  *
  * System calls are caught by a seccomp filter that raises SIGSYS: so those that libraries and libc itself make fail too
@@ -108,6 +109,8 @@ struct report {
 	char place[PLACE_MAX];   /* the library that made the call which failed: library+offset */
 	char leak[PLACE_MAX];    /* whence the first of the leaks is */
 	char of_libc[PLACE_MAX]; /* what was called of libc, when it was that which called */
+	uint64_t received;       /* octets that recv(2) and its kind gave */
+	uint64_t peak_kib;       /* VmHWM */
 };
 _Static_assert(COUNTERS <= 64, "the report has room for 64 counters");
 
@@ -237,11 +240,16 @@ static void caught(int signal, siginfo_t *info, void *context)
 	int counter = counter_of(info->si_syscall);
 
 	(void)signal;
-	if (counter >= 0 && fails(counter))
+	if (counter >= 0 && fails(counter)) {
 		registers[REG_RAX] = -wanted_errno;
-	else
-		registers[REG_RAX] = torture_syscall(info->si_syscall, registers[REG_RDI], registers[REG_RSI],
-			registers[REG_RDX], registers[REG_R10], registers[REG_R8], registers[REG_R9]);
+		errno = saved;
+		return;
+	}
+	registers[REG_RAX] = torture_syscall(info->si_syscall, registers[REG_RDI], registers[REG_RSI], registers[REG_RDX],
+		registers[REG_R10], registers[REG_R8], registers[REG_R9]);
+	bool receives = info->si_syscall == SYS_recvfrom || info->si_syscall == SYS_recvmsg;
+	if (receives && registers[REG_RAX] > 0)
+		__atomic_add_fetch(&report->received, (uint64_t)registers[REG_RAX], __ATOMIC_RELAXED);
 	errno = saved;
 }
 
@@ -514,7 +522,7 @@ __attribute__((constructor)) static void begin(void)
 	if (wanted_at > 0)
 		choose(getenv("TORTURE_CALL"));
 	report = mapped;
-	blocks = table;
+	blocks = getenv("TORTURE_LEAKS") == NULL ? NULL : table;
 	if (wanted < CALL_COUNT)
 		install_filter();
 }
@@ -535,11 +543,23 @@ static void count_leak(const struct block *block)
 		note_place(report->leak, block->caller);
 }
 
+static void note_peak(void)
+{
+	char text[4096];
+	int descriptor = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t size = descriptor < 0 ? -1 : read(descriptor, text, sizeof text - 1);
+	close(descriptor);
+	text[size < 0 ? 0 : size] = '\0';
+	const char *peak = strstr(text, "VmHWM:");
+	report->peak_kib = peak == NULL ? 0 : strtoull(peak + 6, NULL, 10);
+}
+
 __attribute__((destructor)) static void end(void)
 {
 	for (size_t i = 0; blocks != NULL && i < BLOCKS; i++) {
 		if (blocks[i].data != NULL)
 			count_leak(&blocks[i]);
 	}
+	note_peak();
 	report->ended = 1;
 }

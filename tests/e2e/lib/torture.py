@@ -43,6 +43,12 @@ def shim():
     return path.absolute()
 
 
+def preloaded(report):
+    """What the environment of a process needs for a report of it."""
+    report.write_bytes(bytes(4096))
+    return {"LD_PRELOAD": str(shim()), "TORTURE_REPORT": str(report)}
+
+
 def counters():
     names = re.findall(r"^\tX\((\w+)\)", SOURCE.read_text(), re.MULTILINE)
     return [*names, "memory", "pthread_create"]
@@ -91,6 +97,8 @@ class Report:
     place: str
     leak: str
     of_libc: str
+    received: int
+    peak_kib: int
 
     @classmethod
     def read(cls, path):
@@ -99,7 +107,7 @@ class Report:
         counts = dict(zip(names, struct.unpack_from("64Q", data)))
         failed, ended, leaks, crypto = struct.unpack_from("4Q", data, 512)
         texts = (data[at : at + 64].split(b"\0")[0].decode() for at in (544, 608, 672))
-        return cls(counts, bool(failed), bool(ended), leaks, crypto, *texts)
+        return cls(counts, bool(failed), bool(ended), leaks, crypto, *texts, *struct.unpack_from("2Q", data, 736))
 
 
 class Bench:
@@ -121,9 +129,8 @@ class Bench:
         """Returns status, stderr, what the shim saw, and how often the sinks took each recipient."""
         for name in ("outcomes", "report", "shim"):
             (self.folder / name).unlink(missing_ok=True)
-        (self.folder / "shim").write_bytes(bytes(4096))
         arguments = [bulkmail(), *(self.fill(str(option)) for option in self.script.options)]
-        told = {**os.environ, "LD_PRELOAD": str(shim()), "TORTURE_REPORT": str(self.folder / "shim"), **environment}
+        told = {**os.environ, **preloaded(self.folder / "shim"), "TORTURE_LEAKS": "1", **environment}
         child = subprocess.Popen(
             arguments, cwd=self.folder, env=told, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
