@@ -145,7 +145,8 @@ enum bm_code bm_outcomes_write(struct bm_outcomes *outcomes, const struct bm_out
 	put_text(file, "enhanced", outcome->enhanced, strlen(outcome->enhanced));
 	put_text(file, "text", outcome->text, strlen(outcome->text));
 	put_text(file, "server", outcome->server, strlen(outcome->server));
-	fprintf(file, ",\"attempts\":%u,\"at\":\"%s\"}\n", outcome->attempts, at);
+	fprintf(file, ",\"attempts\":%u,\"at\":\"%s\"%s}\n", outcome->attempts, at,
+		outcome->relayed ? ",\"relayed\":true" : "");
 	return ferror(file) == 0 ? BM_OK : bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write the outcomes");
 }
 

@@ -6,8 +6,6 @@
  */
 #include "smtp/machine.h"
 
-#include "smtp/capabilities.h"
-
 enum reply_class { CLASS_2YZ, CLASS_3YZ, CLASS_4YZ, CLASS_5YZ, CLASS_421, CLASS_COUNT };
 
 typedef void action_function(struct bm_smtp *smtp, struct bm_answer *answer);
@@ -18,52 +16,25 @@ static void stray(struct bm_smtp *smtp, struct bm_answer *answer)
 		"out of step: a reply that cannot answer its command");
 }
 
+void bm_action_stray(struct bm_smtp *smtp, struct bm_answer *answer)
+{
+	stray(smtp, answer);
+}
+
 /* The server works in order: nothing behind what it answers was done. */
 static void leave(struct bm_smtp *smtp, struct bm_answer *answer)
 {
+	if (smtp->lmtp && answer->expected.command == BM_SMTP_END_OF_DATA)
+		bm_transaction_end_one(smtp, answer);
 	if (answer->tx != NULL && answer->expected.command != BM_SMTP_RSET)
 		bm_transaction_put_back(smtp, answer);
 	bm_machine_leave(smtp, BM_SMTP_END_421, answer, "the server ended the session");
-}
-
-static void say_hello(struct bm_smtp *smtp, enum bm_smtp_command command, uint64_t now_ms)
-{
-	struct bm_span parts[] = {bm_span_of(command == BM_SMTP_EHLO ? "EHLO " : "HELO "), bm_span_of(smtp->domain)};
-	bm_machine_say(smtp, command, NULL, parts, 2, now_ms);
-}
-
-/* Only 220 opens a session (RFC 5321, 4.3.2). */
-static void greeted(struct bm_smtp *smtp, struct bm_answer *answer)
-{
-	if (answer->reply.code != 220)
-		stray(smtp, answer);
-	else
-		say_hello(smtp, BM_SMTP_EHLO, answer->now_ms);
 }
 
 static void turned_away(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_machine_close(
 		smtp, BM_SMTP_END_GREETING, answer->expected.command, &answer->reply, "the server does not take us");
-}
-
-static void learn(struct bm_smtp *smtp, struct bm_answer *answer)
-{
-	smtp->hello = answer->reply;
-	bm_capabilities_parse(&smtp->capabilities, &smtp->hello);
-	bm_machine_keep(smtp, &smtp->hello, &smtp->hello_raw);
-	bm_machine_ready(smtp);
-}
-
-static void fall_back(struct bm_smtp *smtp, struct bm_answer *answer)
-{
-	say_hello(smtp, BM_SMTP_HELO, answer->now_ms);
-}
-
-static void be_ready(struct bm_smtp *smtp, struct bm_answer *answer)
-{
-	(void)answer;
-	bm_machine_ready(smtp);
 }
 
 static void not_known(struct bm_smtp *smtp, struct bm_answer *answer)
@@ -110,10 +81,13 @@ static void data_refused(struct bm_smtp *smtp, struct bm_answer *answer)
 	answer->tx->state = BM_TRANSACTION_DRAIN;
 }
 
-/* Only 354 asks for content (RFC 5321, 3.3): 334 is a challenge. */
+/*
+ * Only 354 asks for content (RFC 5321, 3.3): 334 is a challenge. LMTP has no lone dot for an envelope that nobody is
+ * in, for it would have no reply: the server must say 503 (RFC 2033, 4.2).
+ */
 static void go_on(struct bm_smtp *smtp, struct bm_answer *answer)
 {
-	if (answer->reply.code != 354)
+	if (answer->reply.code != 354 || (smtp->lmtp && answer->tx->taken == 0))
 		stray(smtp, answer);
 	else
 		bm_envelope_content(smtp, answer);
@@ -123,6 +97,18 @@ static void taken(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_transaction_accept(smtp, answer);
 	answer->tx->state = BM_TRANSACTION_DRAIN;
+}
+
+static void end_answered(struct bm_smtp *smtp, struct bm_answer *answer)
+{
+	if (smtp->lmtp)
+		bm_transaction_end_one(smtp, answer);
+	else if (answer->reply.code < 300)
+		bm_transaction_accept(smtp, answer);
+	else
+		bm_transaction_fail(smtp, answer);
+	if (answer->tx->due == 0)
+		answer->tx->state = BM_TRANSACTION_DRAIN;
 }
 
 static void was_reset(struct bm_smtp *smtp, struct bm_answer *answer)
@@ -151,18 +137,18 @@ static void goodbye(struct bm_smtp *smtp, struct bm_answer *answer)
 }
 
 static action_function *const table[][CLASS_COUNT] = {
-	[BM_SMTP_GREETING] = {greeted, stray, turned_away, turned_away, turned_away},
-	[BM_SMTP_EHLO] = {learn, stray, not_known, fall_back, leave},
-	[BM_SMTP_HELO] = {be_ready, stray, not_known, not_known, leave},
-	[BM_SMTP_LHLO] = {learn, stray, not_known, not_known, leave},
-	[BM_SMTP_STARTTLS] = {stray, stray, stray, stray, stray},
-	[BM_SMTP_TLS] = {stray, stray, stray, stray, stray},
-	[BM_SMTP_AUTH] = {stray, stray, stray, stray, stray},
+	[BM_SMTP_GREETING] = {bm_opening_greeted, stray, turned_away, turned_away, turned_away},
+	[BM_SMTP_EHLO] = {bm_opening_learn, stray, not_known, bm_opening_fall_back, leave},
+	[BM_SMTP_HELO] = {bm_opening_known, stray, not_known, not_known, leave},
+	[BM_SMTP_LHLO] = {bm_opening_learn, stray, not_known, not_known, leave},
+	[BM_SMTP_STARTTLS] = {bm_opening_shake, stray, bm_opening_unshaken, bm_opening_unshaken, leave},
+	[BM_SMTP_TLS] = {stray, stray, stray, stray, stray}, /* no command, never answered */
+	[BM_SMTP_AUTH] = {bm_login_taken, bm_login_challenged, bm_login_refused, bm_login_refused, bm_login_left},
 	[BM_SMTP_MAIL] = {sender_taken, stray, sender_refused, sender_refused, leave},
 	[BM_SMTP_RCPT] = {recipient_taken, stray, recipient_refused, recipient_refused, leave},
 	[BM_SMTP_DATA] = {stray, go_on, data_refused, data_refused, leave},
 	[BM_SMTP_BODY] = {stray, stray, stray, stray, stray}, /* no command, never answered */
-	[BM_SMTP_END_OF_DATA] = {taken, stray, data_refused, data_refused, leave},
+	[BM_SMTP_END_OF_DATA] = {end_answered, stray, end_answered, end_answered, leave},
 	[BM_SMTP_BDAT] = {taken, stray, data_refused, data_refused, leave},
 	[BM_SMTP_RSET] = {was_reset, stray, not_reset, not_reset, leave},
 	[BM_SMTP_TALK] = {talk_answered, talk_answered, talk_answered, talk_answered, leave},

@@ -9,6 +9,7 @@
 
 #define SAID_CONTENT_MAX 64
 #define BLOCK_SIZE 65536
+#define SPARE_MAX (2 * BM_MACHINE_KEPT_MAX)
 
 static const struct {
 	uint64_t timeout_ms;
@@ -92,6 +93,20 @@ void bm_machine_say(struct bm_smtp *smtp, enum bm_smtp_command command, struct b
 		expect(smtp, command, tx, smtp->output.said, now_ms);
 }
 
+void bm_machine_say_secret(
+	struct bm_smtp *smtp, const struct bm_span *parts, size_t count, struct bm_span shown, uint64_t now_ms)
+{
+	struct bm_span text;
+	if (bm_output_command(&smtp->output, parts, count, &text) != BM_OK) {
+		smtp->starved = true;
+		return;
+	}
+	bm_output_mark_secret(&smtp->output);
+	if (smtp->tell)
+		tell_said(smtp, BM_SMTP_AUTH, shown, shown.size);
+	expect(smtp, BM_SMTP_AUTH, NULL, smtp->output.said, now_ms);
+}
+
 static void tell_content(struct bm_smtp *smtp, const struct bm_content *content)
 {
 	unsigned char first[SAID_CONTENT_MAX];
@@ -146,20 +161,35 @@ void bm_machine_chunk(
 		expect(smtp, BM_SMTP_BDAT, tx, end, now_ms);
 }
 
+/*
+ * No chunks in LMTP: how many replies a refused one has, before LAST or behind it, RFC 2033 does not say, and replies
+ * are told apart by count alone.
+ */
+static enum bm_smtp_pipelining highest_mode(const struct bm_smtp *smtp)
+{
+	if (!smtp->capabilities.pipelining)
+		return BM_SMTP_PIPELINING_OFF;
+	bool chunks = smtp->capabilities.chunking && !smtp->lmtp;
+	return chunks ? BM_SMTP_PIPELINING_STREAM : BM_SMTP_PIPELINING_MESSAGE;
+}
+
 void bm_machine_ready(struct bm_smtp *smtp)
 {
 	struct bm_smtp_event event = {.kind = BM_SMTP_READY};
-	enum bm_smtp_pipelining most = BM_SMTP_PIPELINING_OFF;
-	if (smtp->capabilities.pipelining)
-		most = smtp->capabilities.chunking ? BM_SMTP_PIPELINING_STREAM : BM_SMTP_PIPELINING_MESSAGE;
+	smtp->capabilities = smtp->listed;
+	smtp->capabilities.secured = smtp->secured;
+	smtp->capabilities.verified = smtp->secured && smtp->channel.verified;
+	smtp->capabilities.require_tls = smtp->capabilities.require_tls && smtp->capabilities.verified;
+	enum bm_smtp_pipelining most = highest_mode(smtp);
 	smtp->mode = smtp->pipelining < most ? smtp->pipelining : most;
 	smtp->ready = true;
 	bm_machine_queue(smtp, &event, 0);
 }
 
+/* The parser's memory is taken, not copied, unless a server made it large: there may be many to keep. */
 void bm_machine_keep(struct bm_smtp *smtp, struct bm_reply *reply, struct bm_buf *raw)
 {
-	if (!smtp->borrowed) {
+	if (!smtp->borrowed && smtp->parser.raw.capacity <= SPARE_MAX) {
 		struct bm_buf spare = *raw;
 		*raw = smtp->parser.raw;
 		smtp->parser.raw = spare;
@@ -228,6 +258,12 @@ static void note_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_
 	};
 	if (reply != NULL)
 		smtp->closing.reply = *reply;
+	/* however a server goes that lied to us, it lied */
+	if (smtp->cancelled) {
+		smtp->closing.end = BM_SMTP_END_AUTH;
+		smtp->closing.final = true;
+		smtp->closing.reason = smtp->trouble.text;
+	}
 }
 
 static void finish(struct bm_smtp *smtp, bool undone)
@@ -235,6 +271,9 @@ static void finish(struct bm_smtp *smtp, bool undone)
 	smtp->closed = true;
 	bm_transactions_abandon(smtp, undone, smtp->closing.reason);
 	smtp->pipeline.count = 0;
+	smtp->shaking = false;
+	bm_login_wipe(smtp);
+	bm_output_wipe(&smtp->output);
 	smtp->capabilities = (struct bm_smtp_capabilities){.esmtp = false};
 	smtp->hello = (struct bm_reply){.code = 0};
 }
@@ -274,17 +313,51 @@ static void count_reply(struct bm_smtp *smtp, int code)
 		smtp->tally[code]++;
 }
 
+/* What a challenge says may tell of the answer to it. */
+static void tell_reply(struct bm_smtp *smtp, const struct bm_answer *answer)
+{
+	static const char challenge[] = "334 (challenge)\r\n";
+	struct bm_smtp_event event = {.kind = BM_SMTP_REPLY, .command = answer->expected.command, .reply = answer->reply};
+	if (event.command == BM_SMTP_AUTH && event.reply.code == 334) {
+		event.reply.raw = bm_span_of(challenge);
+		event.reply.lines = 1;
+	}
+	bm_machine_queue(smtp, &event, 0);
+}
+
+/*
+ * The command that is answered. In LMTP the end of data is until all that were taken had their reply, and each has the
+ * whole time for it: it is delivered to one after the other.
+ */
+static struct bm_expected cut_expected(struct bm_smtp *smtp, uint64_t now_ms)
+{
+	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
+	if (smtp->lmtp && head->command == BM_SMTP_END_OF_DATA && --head->tx->ends > 0) {
+		smtp->pipeline.head_since_ms = now_ms;
+		return *head;
+	}
+	struct bm_expected expected = bm_pipeline_pop(&smtp->pipeline, now_ms);
+	if (expected.tx != NULL)
+		expected.tx->due--;
+	return expected;
+}
+
+/* What such a command asks for may be long. */
+static bool is_for_text(enum bm_smtp_command command)
+{
+	return command == BM_SMTP_EHLO || command == BM_SMTP_LHLO || command == BM_SMTP_AUTH || command == BM_SMTP_TALK;
+}
+
 static void match(struct bm_smtp *smtp, struct bm_answer *answer)
 {
-	answer->expected = bm_pipeline_pop(&smtp->pipeline, answer->now_ms);
+	answer->expected = cut_expected(smtp, answer->now_ms);
 	answer->tx = answer->expected.tx;
-	if (answer->tx != NULL)
-		answer->tx->due--;
+	if (answer->reply.raw.size > BM_MACHINE_KEPT_MAX && !is_for_text(answer->expected.command))
+		bm_reply_cut(&answer->reply, BM_MACHINE_KEPT_MAX);
 	if (!smtp->tell)
 		return;
 	bm_reply_find_enhanced(&answer->reply);
-	struct bm_smtp_event event = {.kind = BM_SMTP_REPLY, .command = answer->expected.command, .reply = answer->reply};
-	bm_machine_queue(smtp, &event, 0);
+	tell_reply(smtp, answer);
 }
 
 /* A verdict on content before all of it was sent: there is no way to stop but to close (F23). */
@@ -292,7 +365,9 @@ static void answer_content_early(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	match(smtp, answer);
 	enum bm_smtp_end end = answer->reply.code == 421 ? BM_SMTP_END_421 : BM_SMTP_END_OUT_OF_STEP;
-	if (answer->tx != NULL && end == BM_SMTP_END_421)
+	if (answer->tx != NULL && smtp->lmtp)
+		bm_transaction_end_one(smtp, answer);
+	else if (answer->tx != NULL && end == BM_SMTP_END_421)
 		bm_transaction_put_back(smtp, answer);
 	else if (answer->tx != NULL)
 		bm_transaction_fail(smtp, answer);

@@ -31,6 +31,7 @@ struct bm_reply_parser {
 	struct bm_buf raw;
 	size_t line_start;
 	size_t lines;
+	size_t line_max; /* 0: BM_REPLY_LINE_MAX; to be set anew for each reply */
 	int code;
 	bool complete;
 	const char *fault; /* why it does not parse, NULL so far */
@@ -63,6 +64,9 @@ size_t bm_reply_scan(const void *data, size_t size, struct bm_reply *reply);
 
 /* Fills in the enhanced code. */
 void bm_reply_find_enhanced(struct bm_reply *reply);
+
+/* Drops whole lines at its end until it has at most max octets. */
+void bm_reply_cut(struct bm_reply *reply, size_t max);
 
 /* The text of line index (0-based) without code, separator and line end; empty beyond the last. */
 struct bm_span bm_reply_line(const struct bm_reply *reply, size_t index);
