@@ -2,6 +2,9 @@
 /* Greeting, hello, talk, QUIT, what is refused before it is said, long envelopes; and every cell of the table. */
 #include "peer.h"
 
+#include "base/secret.h"
+#include "smtp/sasl.h"
+
 #include <stdlib.h>
 
 static void start(struct peer *peer, size_t cut)
@@ -469,12 +472,48 @@ static void names_every_command(void **state)
 
 /* Every cell: command by reply class. */
 
+static struct bm_sasl_options user = {.mechanisms = "LOGIN", .user = "user"};
+
+static int make_secret(void **state)
+{
+	(void)state;
+	struct bm_secret *secret = NULL;
+	enum bm_code code = bm_secret_new(&secret, "pass", 4, NULL);
+	user.secret = secret;
+	*state = secret;
+	return code == BM_OK ? 0 : -1;
+}
+
+static int free_secret(void **state)
+{
+	bm_secret_free(*state);
+	return 0;
+}
+
+static void start_for(struct peer *peer, enum bm_smtp_command command)
+{
+	struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
+	options.lmtp = command == BM_SMTP_LHLO;
+	options.tls = command == BM_SMTP_STARTTLS ? BM_SMTP_TLS_MAY : BM_SMTP_TLS_NONE;
+	options.wrapped = command == BM_SMTP_AUTH;
+	options.sasl = command == BM_SMTP_AUTH ? &user : NULL;
+	peer_init_with(peer, WHOLE, &options);
+	if (options.wrapped)
+		peer_secured(peer, true);
+}
+
 /* Brings the session to where the command awaits its reply. */
 static void await_command(struct peer *peer, enum bm_smtp_command command)
 {
-	start(peer, WHOLE);
+	start_for(peer, command);
 	if (command == BM_SMTP_GREETING)
 		return;
+	if (command == BM_SMTP_LHLO || command == BM_SMTP_STARTTLS || command == BM_SMTP_AUTH) {
+		peer_say(peer, "220\r\n");
+		if (command != BM_SMTP_LHLO)
+			peer_say(peer, "250-x\r\n250-STARTTLS\r\n250 AUTH LOGIN\r\n");
+		return;
+	}
 	if (command == BM_SMTP_EHLO || command == BM_SMTP_HELO) {
 		peer_say(peer, "220\r\n");
 		if (command == BM_SMTP_HELO)
@@ -522,6 +561,13 @@ static const struct {
 		"closed 421 at EHLO 421\n"}},
 	[BM_SMTP_HELO] = {{"ready\n", "closed OUT_OF_STEP at HELO 354\n", "closed HELO at HELO 451\n",
 		"closed HELO at HELO 551\n", "closed 421 at HELO 421\n"}},
+	[BM_SMTP_LHLO] = {{"ready\n", "closed OUT_OF_STEP at LHLO 354\n", "closed HELO at LHLO 451\n",
+		"closed HELO at LHLO 551\n", "closed 421 at LHLO 421\n"}},
+	[BM_SMTP_STARTTLS] = {{"secure\n", "closed OUT_OF_STEP at STARTTLS 354\n", "ready\n", "ready\n",
+		"closed 421 at STARTTLS 421\n"}},
+	[BM_SMTP_TLS] = {{NULL}}, /* no command */
+	[BM_SMTP_AUTH] = {{"closed OUT_OF_STEP at AUTH 220\n", "closed OUT_OF_STEP at AUTH 354\n",
+		"closed AUTH at AUTH 451\n", "closed AUTH final at AUTH 551\n", "closed 421 at AUTH 421\n"}},
 	[BM_SMTP_MAIL] = {{"", BACK "closed OUT_OF_STEP at MAIL 354\n", ALL("DEFERRED 451"), ALL("REFUSED 551"),
 		ALL("PUT_BACK 421") "closed 421 at MAIL 421\n"}},
 	[BM_SMTP_RCPT] = {{"", BACK "closed OUT_OF_STEP at RCPT 354\n", "0 DEFERRED 451\n", "0 REFUSED 551\n",
@@ -598,5 +644,5 @@ int main(void)
 		cmocka_unit_test(every_cell_of_the_table),
 		cmocka_unit_test(nothing_makes_sense_of_garbage),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_secret, free_secret);
 }
