@@ -230,8 +230,8 @@ void tls_peer_step(struct tls_peer *peer)
 	if (peer->fd < 0)
 		return;
 	take_in(peer);
-	if (SSL_is_init_finished(peer->ssl) == 0)
-		(void)SSL_do_handshake(peer->ssl);
+	if (SSL_is_init_finished(peer->ssl) == 0 && SSL_do_handshake(peer->ssl) == 1 && peer->greeting != NULL)
+		tls_peer_say(peer, peer->greeting);
 	let_out(peer);
 	ERR_clear_error();
 }

@@ -53,9 +53,10 @@ struct tls_peer {
 	BIO *in;
 	BIO *out;
 	int fd;
-	size_t piece; /* octets that leave in one step; 0: all that there are */
-	size_t most;  /* octets that leave in all; SIZE_MAX: no end */
-	size_t said;  /* octets that left */
+	size_t piece;         /* octets that leave in one step; 0: all that there are */
+	size_t most;          /* octets that leave in all; SIZE_MAX: no end */
+	size_t said;          /* octets that left */
+	const char *greeting; /* said as soon as its side of the handshake is done; NULL: nothing */
 };
 
 /* A server context that takes any certificate that there is. */
