@@ -51,6 +51,11 @@ def conf(name, *more, **script):
     return Script(name, options, files=files, **{"status": 1, "records": 6, **script})
 
 
+TRUST = ("tls=verify", "tls_ca_file=CA")
+LOGIN = ("user=u", "password_file=secret")
+TLS = ["--tls-cert", "CERT", "--tls-key", "KEY"]
+AUTH = [*TLS, "--auth", "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256", "--user", "u", "--password-file", "SECRET"]
+
 SCRIPTS = [
     send("off", [], "pipelining=off"),
     send("envelope", [], "pipelining=envelope"),
@@ -78,18 +83,30 @@ SCRIPTS = [
     send("421-behind-each", [{"on": "end", "nth": 2, "per_connection": True, "reply": "250 ok\r\n421 bye", "close": True}]),
     send("421-to-mail", [{"on": "MAIL", "nth": 3, "per_connection": True, **BYE}], "pipelining=stream"),
     send("reset-at-mail", [{"on": "MAIL", "nth": 3, "per_connection": True, "reset": True}], "pipelining=envelope"),
-    send("closed-at-the-end", [{"on": "end", "nth": 2, "per_connection": True, "close": True}], "pipelining=message", status=1),
+    send("closed-at-the-end", [{"on": "end", "nth": 2, "per_connection": True, "close": True}], "pipelining=message", status=1, steady=False),
     send("reconnects", [], "max_messages_per_connection=2"),
     send("robin", [], "max_messages_per_robin=3", servers=2),
     send("two-servers", [], servers=2),
     send("one-of-two-is-sulky", [{"on": "RCPT", "match": "<a@", "reply": "451 4.7.1 later"}], servers=2, status=75),
     send("three-servers-shared", [], servers=3, each=False),
-    send("drip", [{"on": "end", "drip_ms": 1}], settles_after=0.05),
+    send("drip", [{"on": "end", "drip_ms": 1}], settles_after=0.15),
     send("rate", [], "rate=500/s"),
     send("logs", [], "CONVERSATION=talk", "GOOD=good", "BAD=bad", "ERRFILE=errors"),
     send("large", [], message=MESSAGE + "x" * 70 + ("\n" + "y" * 70) * 3000, connections=1),
     send("by-name", [], status=0),
-    send("signal", [{"on": "end", "delay_ms": 20}], connections=1, status=75, signal_after=0.06, settles_after=0.1),
+    send("signal", [{"on": "end", "delay_ms": 20}], connections=1, status=75, steady=False, signal_after=0.06, settles_after=0.25),
+    send("starttls", [], *TRUST, sink=TLS),
+    send("starttls-may", [], "tls=may", sink=TLS),
+    send("implicit-tls", [], *TRUST, "tls_wrapper=1", sink=[*TLS, "--tls-wrapper"]),
+    send("tls-1.2", [], *TRUST, sink=[*TLS, "--tls-versions", "1.2-1.2"]),
+    send("resumed", [], *TRUST, "max_messages_per_connection=1", connections=1, sink=TLS),
+    send("wrong-certificate", [], "tls=verify", sink=TLS, status=69),
+    send("no-starttls", [], *TRUST, status=69),
+    send("plain", [], *TRUST, *LOGIN, "auth=PLAIN", sink=AUTH),
+    send("scram", [], *TRUST, *LOGIN, "auth=SCRAM-SHA-256", sink=AUTH),
+    send("cram-md5", [], *TRUST, *LOGIN, "auth=CRAM-MD5", sink=AUTH),
+    send("wrong-password", [{"on": "AUTH", "reply": "535 5.7.8 no"}], *TRUST, *LOGIN, sink=AUTH, status=69),
+    send("lmtp", [], "protocol=lmtp", sink=["--lmtp"], each=False),
     conf("conf", "--quiet", "--outcomes", "outcomes", "--report", "report"),
     conf("dry-run", "--dry-run"),
     Script(

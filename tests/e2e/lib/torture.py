@@ -8,12 +8,14 @@ import pathlib
 import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from . import certs
 from .campaign import KINDS
 from .command import REPOSITORY, bulkmail
 
@@ -66,6 +68,7 @@ class Script:
     records: int = 8
     status: int = 0
     servers: int = 1
+    steady: bool = True  # each run has the same outcomes
     signal_after: float = 0
     settles_after: float = 0  # the sinks are slower than their clients
 
@@ -115,12 +118,26 @@ class Bench:
 
     def __init__(self, script, folder, sink_of):
         self.script, self.folder = script, folder
-        self.sinks = [sink_of(*script.rules, options=script.sink) for _ in range(script.servers)]
+        self.write("secret", "open sesame\n")
+        self.sinks = []
+        options = [self.fill(option) for option in script.sink]
+        self.sinks = [sink_of(*script.rules, options=options) for _ in range(script.servers)]
         self.read = [0] * len(self.sinks)
         for name, text in script.files.items():
-            (folder / name).write_bytes(self.fill(text).encode("utf-8", "surrogateescape"))
+            self.write(name, self.fill(text))
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        path.chmod(0o600)
 
     def fill(self, text):
+        """With ports, and the paths of files that are made when they are asked for."""
+        if text in ("CERT", "KEY"):
+            return certs.certificate()[text == "KEY"]
+        if text == "SECRET":
+            return str(self.folder / "secret")
+        text = text.replace("tls_ca_file=CA", "tls_ca_file=" + certs.ca()) if "=CA" in text else text
         for number, sink in enumerate(self.sinks):
             text = text.replace(f"PORT{number}", str(sink.port))
         return text
@@ -157,13 +174,20 @@ class Bench:
         rows = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
         return rows, json.loads(report.read_text()) if report.exists() else None
 
+    def probe(self, stream):
+        if "--tls-wrapper" not in self.script.sink:
+            return stream
+        context = ssl.create_default_context(cafile=certs.ca())
+        return context.wrap_socket(stream, server_hostname="127.0.0.1")
+
     def taken(self, number):
         """Of this run. What the dead left in a socket has been read when a later connection is answered."""
         sink = self.sinks[number]
-        with socket.create_connection(("127.0.0.1", sink.port), timeout=10) as probe:
-            probe.recv(1000)
-            probe.sendall(b"NOOP\r\n")
-            probe.recv(1000)
+        with socket.create_connection(("127.0.0.1", sink.port), timeout=10) as stream:
+            with self.probe(stream) as probe:
+                probe.recv(1000)
+                probe.sendall(b"NOOP\r\n")
+                probe.recv(1000)
         with open(sink.record, "rb") as record:
             record.seek(self.read[number])
             data = record.read()
@@ -202,7 +226,9 @@ class Run:
             by_address.setdefault(row["address"], []).append(row["outcome"])
         for address, kinds in by_address.items():
             accepted, open_ones = kinds.count("accepted"), kinds.count("in_doubt")
-            assert accepted <= self.taken[address] <= accepted + open_ones, (address, kinds, self.taken[address])
+            # Where the outcomes could not be written, one may be missing.
+            most = accepted + open_ones + (self.status == 74)
+            assert accepted <= self.taken[address] <= most, (address, kinds, self.taken[address])
 
     def check_sums(self):
         if self.report is not None:
@@ -230,5 +256,5 @@ class Run:
         if self.shim.ended:
             assert self.shim.leaks == 0, f"{self.shim.leaks} leaks, one from {self.shim.leak}"
             assert self.shim.crypto <= calm.shim.crypto, (self.shim.crypto, calm.shim.crypto)
-        if fault.is_harmless():
+        if fault.is_harmless() and self.script.steady:
             assert (self.status, self.kinds()) == (calm.status, calm.kinds()), self.said

@@ -12,7 +12,8 @@ static void start(struct peer *peer, size_t cut)
 	peer_init(peer, cut, BM_SMTP_PIPELINING_ENVELOPE);
 }
 
-/* RFC items 1, 2, 7; F03, F04; manual: Domain, row-one-line-ehlo */
+/* manual: Domain, row-one-line-ehlo */
+/* conformance: 1, 2, 7, F03, F04, F15 */
 static void greets(void **state)
 {
 	(void)state;
@@ -69,7 +70,8 @@ static void check_size(const char *ehlo, bool listed, uint64_t max)
 	peer_deinit(&peer);
 }
 
-/* RFC items 3, 61; A20; manual: connect-keywords */
+/* manual: connect-keywords */
+/* conformance: 3, 61, A20 */
 static void reads_keywords(void **state)
 {
 	(void)state;
@@ -101,7 +103,7 @@ static void reads_keywords(void **state)
 	check_size("250 SIZE 10\r\n", false, 0);
 }
 
-/* RFC items 3, 26, 60, 61; item 22: the null reverse-path */
+/* conformance: 3, 9, 22, 26, 60, 61 */
 static void says_only_what_was_listed(void **state)
 {
 	(void)state;
@@ -112,7 +114,8 @@ static void says_only_what_was_listed(void **state)
 		const char *wire;
 	} cases[] = {
 		{"250 x\r\n", false, "me@here", "MAIL FROM:<me@here>\r\n"},
-		{"250 x\r\n", false, "", "MAIL FROM:<>\r\n"},
+		{"250 x\r\n", false, "Me.\"A b\"@HERE", "MAIL FROM:<Me.\"A b\"@HERE>\r\n"},
+		{"250 x\r\n", false, "", "MAIL FROM:<>\r\n"}, /* the null reverse-path */
 		{"250-x\r\n250-SIZE 18\r\n250 8BITMIME\r\n", false, "me@here", "MAIL FROM:<me@here> SIZE=18\r\n"},
 		{"250-x\r\n250-SIZE\r\n250 8BITMIME\r\n", true, "", "MAIL FROM:<> SIZE=18 BODY=8BITMIME\r\n"},
 	};
@@ -130,7 +133,8 @@ static void says_only_what_was_listed(void **state)
 	}
 }
 
-/* RFC item 61 (RFC 1870, 6.1) */
+/* RFC 1870, 6.1 */
+/* conformance: 61 */
 static void does_not_try_what_is_too_large(void **state)
 {
 	(void)state;
@@ -166,7 +170,8 @@ static enum bm_code submit_one(struct peer *peer, struct bm_span sender, struct 
 	return code;
 }
 
-/* RFC item 4: nothing that is refused leaves a trace */
+/* Nothing that is refused leaves a trace. */
+/* conformance: 4 */
 static void refuses_what_cannot_be_said(void **state)
 {
 	(void)state;
@@ -209,7 +214,7 @@ static enum bm_code submit_content(struct peer *peer, const char *a, const char 
 	return bm_smtp_submit(peer->smtp, &tx, 0, NULL);
 }
 
-/* RFC items 5, 39, 59 */
+/* conformance: 5, 39, 59 */
 static void refuses_content_without_its_end(void **state)
 {
 	(void)state;
@@ -323,7 +328,8 @@ static void ends_the_last_line_of_content(void **state)
 	}
 }
 
-/* F23 with a talk; the least content is the lone dot. */
+/* In a talk; the least content is the lone dot. */
+/* conformance: F23 */
 static void talked_content_may_be_refused_early(void **state)
 {
 	(void)state;
@@ -340,7 +346,8 @@ static void talked_content_may_be_refused_early(void **state)
 	peer_deinit(&peer);
 }
 
-/* A submit must not fall into what a talk began: RFC item 19 */
+/* A submit must not fall into what a talk began. */
+/* conformance: 19 */
 static void resets_behind_a_talk_that_began_a_transaction(void **state)
 {
 	(void)state;
@@ -355,7 +362,7 @@ static void resets_behind_a_talk_that_began_a_transaction(void **state)
 	peer_deinit(&peer);
 }
 
-/* RFC item 18; F29 */
+/* conformance: 18, F29 */
 static void quits(void **state)
 {
 	(void)state;
@@ -420,7 +427,8 @@ static void tells_what_was_said(void **state)
 
 #define CROWD 100000
 
-/* RFC items 10, 28, 31: bounded output and bounded replies outstanding, DATA last of all. */
+/* Bounded output and bounded replies outstanding, DATA last of all. */
+/* conformance: 10, 28, 31 */
 static void says_a_long_envelope_in_a_window(void **state)
 {
 	(void)state;
@@ -586,7 +594,8 @@ static const struct {
 		"closed QUIT at QUIT 551\n", "closed QUIT at QUIT 421\n"}},
 };
 
-/* RFC item 6: the class decides, not the text; F18, F19 */
+/* The class decides, not the text. */
+/* conformance: 6, F18, F19 */
 static void every_cell_of_the_table(void **state)
 {
 	(void)state;
@@ -603,7 +612,8 @@ static void every_cell_of_the_table(void **state)
 	}
 }
 
-/* 1yz and what does not parse: out of step in every state, but for QUIT. A40, F16, F18 */
+/* 1yz and what does not parse: out of step in every state, but for QUIT. */
+/* conformance: F16, F18, A40 */
 static void nothing_makes_sense_of_garbage(void **state)
 {
 	(void)state;
