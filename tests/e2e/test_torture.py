@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each system call and each allocation in turn fails, over many campaigns: no crash, no leak, everybody accounted for.
 
-Of each campaign a sample is tried; with LONG_TESTS=1 every call with every errno.
+Of each campaign a sample is tried (TORTURE_SAMPLE, 24); with LONG_TESTS=1 every call with every errno.
 """
 
 import os
@@ -16,7 +16,7 @@ from lib.command import bulkmail, is_sanitized
 from lib.torture import ERRNOS, Bench, Fault, Script
 
 LONG = os.environ.get("LONG_TESTS") == "1"
-SAMPLE = 24  # faults a campaign
+SAMPLE = int(os.environ.get("TORTURE_SAMPLE", "24"))  # faults a campaign
 
 LIST = "".join(f"{name}@{domain}.example.org\n" for domain in "xyzw" for name in "ab")
 MESSAGE = "From: n@lists.example.org\nTo: all@lists.example.org\nSubject: News\n\nHello.\n.\n"
