@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,37 +85,69 @@ static void put_count(json_t *json, const char *name, uint64_t count, bool *whol
 	put(json, name, json_integer((json_int_t)count), whole);
 }
 
-static json_t *outcome_json(const struct bm_outcome *outcome, bool *whole)
+/* A character that no JSON string may hold as it is. */
+static void put_escaped(FILE *file, unsigned char octet)
 {
-	char at[40];
-	json_t *json = json_object();
+	static const char named[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
 
-	format_time(at, outcome->at_ms);
-	put_count(json, "seq", outcome->seq, whole);
-	put(json, "address", octets(outcome->address, outcome->address_size), whole);
-	put(json, "outcome", json_string(bm_outcome_name(outcome->kind)), whole);
-	put(json, "code", json_integer(outcome->code), whole);
-	put(json, "enhanced", json_string(outcome->enhanced), whole);
-	put(json, "text", octets(outcome->text, strlen(outcome->text)), whole);
-	put(json, "server", octets(outcome->server, strlen(outcome->server)), whole);
-	put_count(json, "attempts", outcome->attempts, whole);
-	put(json, "at", json_string(at), whole);
-	if (outcome->relayed)
-		put(json, "relayed", json_true(), whole);
-	return json;
+	if (octet == '"' || octet == '\\')
+		fprintf(file, "\\%c", octet);
+	else if (octet < sizeof named && named[octet] != 0)
+		fprintf(file, "\\%c", named[octet]);
+	else
+		fprintf(file, "\\u%04x", octet);
 }
 
+static bool is_plain(unsigned char octet)
+{
+	return octet >= 0x20 && octet != '"' && octet != '\\' && octet != 0x7f;
+}
+
+static void put_utf8(FILE *file, const char *data, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		size_t plain = done;
+		while (plain < size && is_plain((unsigned char)data[plain]))
+			plain++;
+		fwrite(data + done, 1, plain - done, file);
+		if (plain < size)
+			put_escaped(file, (unsigned char)data[plain++]);
+		done = plain;
+	}
+}
+
+static void put_text(FILE *file, const char *name, const char *data, size_t size)
+{
+	char shown[SHOWN_MAX];
+
+	fprintf(file, ",\"%s\":\"", name);
+	if (bm_utf8_valid((const unsigned char *)data, size)) {
+		put_utf8(file, data, size);
+	} else {
+		bm_escape(shown, sizeof shown, data, size);
+		put_utf8(file, shown, strlen(shown));
+	}
+	fputc('"', file);
+}
+
+/* Takes no memory: what became of a recipient can be told when nothing else can be done. */
 enum bm_code bm_outcomes_write(struct bm_outcomes *outcomes, const struct bm_outcome *outcome, struct bm_error *err)
 {
-	bool whole = true;
-	json_t *json = outcome_json(outcome, &whole);
+	FILE *file = outcomes->file;
+	char at[40];
 
-	bool written = whole && json_dumpf(json, outcomes->file, JSON_COMPACT) == 0 && fputc('\n', outcomes->file) != EOF;
-	int error = errno;
-	json_decref(json);
-	if (!whole)
-		return bm_error_nomem(err);
-	return written ? BM_OK : bm_error_set_errno(err, BM_E_IO, "MBO005", error, "cannot write the outcomes");
+	format_time(at, outcome->at_ms);
+	fprintf(file, "{\"seq\":%" PRIu64, outcome->seq);
+	put_text(file, "address", outcome->address, outcome->address_size);
+	fprintf(file, ",\"outcome\":\"%s\",\"code\":%d", bm_outcome_name(outcome->kind), outcome->code);
+	put_text(file, "enhanced", outcome->enhanced, strlen(outcome->enhanced));
+	put_text(file, "text", outcome->text, strlen(outcome->text));
+	put_text(file, "server", outcome->server, strlen(outcome->server));
+	fprintf(file, ",\"attempts\":%u,\"at\":\"%s\"%s}\n", outcome->attempts, at,
+		outcome->relayed ? ",\"relayed\":true" : "");
+	return ferror(file) == 0 ? BM_OK : bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write the outcomes");
 }
 
 enum bm_code bm_outcomes_flush(struct bm_outcomes *outcomes, struct bm_error *err)
