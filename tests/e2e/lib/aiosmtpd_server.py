@@ -42,6 +42,8 @@ class Gate:
 
     def __call__(self, server, session, envelope, mechanism, login):
         good = login.login == self.user and login.password == self.password
+        if not good:
+            print(f"login refused: {mechanism}", flush=True)
         return AuthResult(success=good, handled=good, auth_data=[mechanism, login.login.decode()] if good else None)
 
 

@@ -20,7 +20,7 @@ class Secure:
     """What they have in common. mechanisms: those that they offer, the best first."""
 
     def __init__(self):
-        super().__init__(keeps=True)
+        super().__init__(refuses=True, keeps=True)
         self.tls_port = free_port()
 
     def wait_for_greeting(self):
@@ -38,9 +38,12 @@ class Secure:
             copies[-1].chmod(0o600)
         return copies
 
-    def logins(self):
-        """(mechanism, user) of all that logged in, by its log; OpenSMTPD's has no mechanism."""
-        return set(re.findall(self.login_pattern, self.log_text()))
+    def logins(self, since=0):
+        """(mechanism, user) of all that logged in, by its log from there on; OpenSMTPD's has no mechanism."""
+        return set(re.findall(self.login_pattern, self.log_text()[since:]))
+
+    def failed_logins(self):
+        return len(re.findall(self.failed_pattern, self.log_text()))
 
 
 SASL = """\
@@ -76,6 +79,7 @@ def run(command):
 class Postfix(Secure, servers.Postfix):
     mechanisms = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN")
     login_pattern = r"sasl_method=([\w-]+), sasl_username=(\S+)"
+    failed_pattern = r"SASL \S+ authentication failed"
 
     MORE_MAIN = """\
 smtpd_tls_cert_file = {certificate}
@@ -111,6 +115,7 @@ tlsmgr unix - - n 1000? 1 tlsmgr
 class Exim(Secure, servers.Exim):
     mechanisms = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN")
     login_pattern = r" A=(\w+):(\S+)"
+    failed_pattern = "authenticator failed"
     package = "exim4-daemon-heavy"  # the light one has no SCRAM
 
     MAIN = """\
@@ -148,8 +153,8 @@ acl_rcpt:
         self.conf.write_text(text)
         make_sasl(self, "sasl", "exim", user)
 
-    def logins(self):
-        return {(name.replace("_", "-"), user) for name, user in super().logins()}
+    def logins(self, since=0):
+        return {(name.replace("_", "-"), user) for name, user in super().logins(since)}
 
     def preload(self):
         return super().preload() | {"SASL_CONF_PATH": str(self.folder / "sasl")}
@@ -158,6 +163,7 @@ acl_rcpt:
 class OpenSmtpd(Secure, servers.OpenSmtpd):
     mechanisms = ("PLAIN", "LOGIN")
     login_pattern = r"smtp authentication ()user=(\S+) .*result=ok"
+    failed_pattern = "result=permfail"
 
     LISTEN = """\
 pki relay.test cert "{certificate}"
@@ -179,12 +185,15 @@ listen on 127.0.0.1 port {tls_port} smtps pki relay.test auth <users>
 
 class Aiosmtpd(Secure, servers.Aiosmtpd):
     mechanisms = ("PLAIN", "LOGIN")
+    failed_pattern = "login refused"
+    log_name = "log"
 
     def options(self):
         tls = ["--tls-port", str(self.tls_port), "--certificate", *certs.certificate()]
         return [*super().options(), *tls, "--login", USER, PASSWORD]
 
-    def logins(self):
+    def logins(self, since=0):
+        # It forgets what is older.
         return {tuple(one["login"]) for one in self.records()}
 
 
