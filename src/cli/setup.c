@@ -385,6 +385,10 @@ static void fill_campaign(struct setup *setup)
 	campaign.errfile = setup->errfile;
 	campaign.retry_delay = number_of(setup, "retry_delay", campaign.retry_delay);
 	campaign.retry_delay_max = number_of(setup, "retry_delay_max", campaign.retry_delay_max);
+	campaign.notify = text_of(setup, "notify");
+	campaign.ret = text_of(setup, "ret");
+	campaign.envid = text_of(setup, "envid");
+	campaign.require_tls = flag_of(setup, "require_tls", false);
 	setup->campaign = campaign;
 }
 

@@ -125,6 +125,7 @@ static void forget(struct bm_address *address)
 {
 	address->size = 0;
 	address->domain = 0;
+	address->utf8 = false;
 	address->original = bm_span_make(NULL, 0);
 	address->display = bm_span_make(NULL, 0);
 }

@@ -93,6 +93,7 @@ struct bm_message {
 	bool own_id;
 	bool use_envelope;
 	bool eight_bit;
+	bool utf8; /* it needs SMTPUTF8 */
 	char sender[BM_ADDRESS_MAX + 1];
 	char id_host[BM_DOMAIN_MAX + 1];
 	size_t id_host_size;

@@ -226,6 +226,7 @@ static enum bm_code find_sender(struct bm_message *message, const struct bm_draf
 	if (code != BM_OK)
 		return bm_error_nomem(err);
 	memcpy(message->sender, address.mailbox, address.size + 1);
+	message->utf8 = address.utf8;
 	return BM_OK;
 }
 
@@ -346,9 +347,10 @@ static enum bm_code put_encoded_address(struct bm_writer *writer, struct bm_span
 	size_t column = writer->field.size;
 	if (code == BM_OK)
 		code = parse_value(&address, &storage, value, false, NULL);
-	if (code == BM_OK)
+	if (code == BM_OK) {
+		writer->message->utf8 = writer->message->utf8 || address.utf8;
 		code = bm_address_append_field(&writer->field, &address, column);
-	else if (code == BM_E_ADDRESS)
+	} else if (code == BM_E_ADDRESS)
 		code = bm_address_append_group(&writer->field, bm_buf_view(&storage), column);
 	bm_buf_deinit(&storage);
 	if (code == BM_E_ADDRESS)
@@ -414,6 +416,7 @@ enum bm_code bm_writer_put_merged(struct bm_writer *writer, const struct bm_plac
 	struct bm_writing writing = {.message = message, .out = &message->wire, .scratch = &scratch, .stuff = true};
 	enum bm_code code = bm_place_write(&writing, place);
 	message->stuffed += writing.dots;
+	message->utf8 = message->utf8 || writing.utf8;
 	bm_buf_deinit(&scratch);
 	if (code == BM_E_MESSAGE)
 		return bm_error_set(writer->err, code, "MB022", "header %.*s cannot be encoded", (int)place->name.size,
@@ -750,6 +753,7 @@ static enum bm_code compile(struct bm_message *message, const struct bm_draft *d
 	bm_slots_deinit(&writer.slots);
 	bm_buf_deinit(&writer.field);
 	bm_buf_deinit(&writer.scratch);
+	message->eight_bit = message->eight_bit || !bm_is_ascii(bm_buf_view(&message->wire));
 	return code == BM_OK ? make_bare(message, err) : code;
 }
 
@@ -832,4 +836,9 @@ const char *bm_message_sender(const struct bm_message *message)
 bool bm_message_eight_bit(const struct bm_message *message)
 {
 	return message->eight_bit;
+}
+
+bool bm_message_utf8(const struct bm_message *message)
+{
+	return message->utf8;
 }

@@ -6,8 +6,6 @@
  */
 #include "smtp/machine.h"
 
-#include "smtp/capabilities.h"
-
 enum reply_class { CLASS_2YZ, CLASS_3YZ, CLASS_4YZ, CLASS_5YZ, CLASS_421, CLASS_COUNT };
 
 typedef void action_function(struct bm_smtp *smtp, struct bm_answer *answer);
@@ -18,6 +16,11 @@ static void stray(struct bm_smtp *smtp, struct bm_answer *answer)
 		"out of step: a reply that cannot answer its command");
 }
 
+void bm_action_stray(struct bm_smtp *smtp, struct bm_answer *answer)
+{
+	stray(smtp, answer);
+}
+
 /* The server works in order: nothing behind what it answers was done. */
 static void leave(struct bm_smtp *smtp, struct bm_answer *answer)
 {
@@ -26,44 +29,10 @@ static void leave(struct bm_smtp *smtp, struct bm_answer *answer)
 	bm_machine_leave(smtp, BM_SMTP_END_421, answer, "the server ended the session");
 }
 
-static void say_hello(struct bm_smtp *smtp, enum bm_smtp_command command, uint64_t now_ms)
-{
-	struct bm_span parts[] = {bm_span_of(command == BM_SMTP_EHLO ? "EHLO " : "HELO "), bm_span_of(smtp->domain)};
-	bm_machine_say(smtp, command, NULL, parts, 2, now_ms);
-}
-
-/* Only 220 opens a session (RFC 5321, 4.3.2). */
-static void greeted(struct bm_smtp *smtp, struct bm_answer *answer)
-{
-	if (answer->reply.code != 220)
-		stray(smtp, answer);
-	else
-		say_hello(smtp, BM_SMTP_EHLO, answer->now_ms);
-}
-
 static void turned_away(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_machine_close(
 		smtp, BM_SMTP_END_GREETING, answer->expected.command, &answer->reply, "the server does not take us");
-}
-
-static void learn(struct bm_smtp *smtp, struct bm_answer *answer)
-{
-	smtp->hello = answer->reply;
-	bm_capabilities_parse(&smtp->capabilities, &smtp->hello);
-	bm_machine_keep(smtp, &smtp->hello, &smtp->hello_raw);
-	bm_machine_ready(smtp);
-}
-
-static void fall_back(struct bm_smtp *smtp, struct bm_answer *answer)
-{
-	say_hello(smtp, BM_SMTP_HELO, answer->now_ms);
-}
-
-static void be_ready(struct bm_smtp *smtp, struct bm_answer *answer)
-{
-	(void)answer;
-	bm_machine_ready(smtp);
 }
 
 static void not_known(struct bm_smtp *smtp, struct bm_answer *answer)
@@ -151,13 +120,13 @@ static void goodbye(struct bm_smtp *smtp, struct bm_answer *answer)
 }
 
 static action_function *const table[][CLASS_COUNT] = {
-	[BM_SMTP_GREETING] = {greeted, stray, turned_away, turned_away, turned_away},
-	[BM_SMTP_EHLO] = {learn, stray, not_known, fall_back, leave},
-	[BM_SMTP_HELO] = {be_ready, stray, not_known, not_known, leave},
-	[BM_SMTP_LHLO] = {learn, stray, not_known, not_known, leave},
-	[BM_SMTP_STARTTLS] = {stray, stray, stray, stray, stray},
-	[BM_SMTP_TLS] = {stray, stray, stray, stray, stray},
-	[BM_SMTP_AUTH] = {stray, stray, stray, stray, stray},
+	[BM_SMTP_GREETING] = {bm_opening_greeted, stray, turned_away, turned_away, turned_away},
+	[BM_SMTP_EHLO] = {bm_opening_learn, stray, not_known, bm_opening_fall_back, leave},
+	[BM_SMTP_HELO] = {bm_opening_known, stray, not_known, not_known, leave},
+	[BM_SMTP_LHLO] = {bm_opening_learn, stray, not_known, not_known, leave},
+	[BM_SMTP_STARTTLS] = {bm_opening_shake, stray, bm_opening_unshaken, bm_opening_unshaken, leave},
+	[BM_SMTP_TLS] = {stray, stray, stray, stray, stray}, /* no command, never answered */
+	[BM_SMTP_AUTH] = {bm_login_taken, bm_login_challenged, bm_login_refused, bm_login_refused, bm_login_left},
 	[BM_SMTP_MAIL] = {sender_taken, stray, sender_refused, sender_refused, leave},
 	[BM_SMTP_RCPT] = {recipient_taken, stray, recipient_refused, recipient_refused, leave},
 	[BM_SMTP_DATA] = {stray, go_on, data_refused, data_refused, leave},

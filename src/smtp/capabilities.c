@@ -67,6 +67,12 @@ static void note_limits(struct bm_smtp_capabilities *capabilities, struct bm_spa
 		note_limit(capabilities, cut_word(&limits));
 }
 
+bool bm_capabilities_is_auth(struct bm_span line)
+{
+	bool begins = bm_span_begins_nocase(line, "AUTH");
+	return begins && (line.size == 4 || line.data[4] == ' ' || line.data[4] == '=');
+}
+
 static void note_keyword(struct bm_smtp_capabilities *capabilities, struct bm_span line)
 {
 	const struct {
@@ -80,7 +86,9 @@ static void note_keyword(struct bm_smtp_capabilities *capabilities, struct bm_sp
 		{"STARTTLS", &capabilities->starttls},
 		{"SMTPUTF8", &capabilities->smtputf8},
 		{"DSN", &capabilities->dsn},
+		{"REQUIRETLS", &capabilities->require_tls},
 	};
+	capabilities->auth = capabilities->auth || bm_capabilities_is_auth(line);
 	struct bm_span word = cut_word(&line);
 
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {

@@ -7,4 +7,7 @@
 
 void bm_capabilities_parse(struct bm_smtp_capabilities *capabilities, const struct bm_reply *reply);
 
+/* "AUTH PLAIN", and as older servers say it, "AUTH=PLAIN". */
+bool bm_capabilities_is_auth(struct bm_span line);
+
 #endif

@@ -92,6 +92,20 @@ void bm_machine_say(struct bm_smtp *smtp, enum bm_smtp_command command, struct b
 		expect(smtp, command, tx, smtp->output.said, now_ms);
 }
 
+void bm_machine_say_secret(
+	struct bm_smtp *smtp, const struct bm_span *parts, size_t count, struct bm_span shown, uint64_t now_ms)
+{
+	struct bm_span text;
+	if (bm_output_command(&smtp->output, parts, count, &text) != BM_OK) {
+		smtp->starved = true;
+		return;
+	}
+	bm_output_mark_secret(&smtp->output);
+	if (smtp->tell)
+		tell_said(smtp, BM_SMTP_AUTH, shown, shown.size);
+	expect(smtp, BM_SMTP_AUTH, NULL, smtp->output.said, now_ms);
+}
+
 static void tell_content(struct bm_smtp *smtp, const struct bm_content *content)
 {
 	unsigned char first[SAID_CONTENT_MAX];
@@ -146,12 +160,26 @@ void bm_machine_chunk(
 		expect(smtp, BM_SMTP_BDAT, tx, end, now_ms);
 }
 
+/*
+ * No chunks in LMTP: how many replies a refused one has, before LAST or behind it, RFC 2033 does not say, and replies
+ * are told apart by count alone.
+ */
+static enum bm_smtp_pipelining highest_mode(const struct bm_smtp *smtp)
+{
+	if (!smtp->capabilities.pipelining)
+		return BM_SMTP_PIPELINING_OFF;
+	bool chunks = smtp->capabilities.chunking && !smtp->lmtp;
+	return chunks ? BM_SMTP_PIPELINING_STREAM : BM_SMTP_PIPELINING_MESSAGE;
+}
+
 void bm_machine_ready(struct bm_smtp *smtp)
 {
 	struct bm_smtp_event event = {.kind = BM_SMTP_READY};
-	enum bm_smtp_pipelining most = BM_SMTP_PIPELINING_OFF;
-	if (smtp->capabilities.pipelining)
-		most = smtp->capabilities.chunking ? BM_SMTP_PIPELINING_STREAM : BM_SMTP_PIPELINING_MESSAGE;
+	smtp->capabilities = smtp->listed;
+	smtp->capabilities.secured = smtp->secured;
+	smtp->capabilities.verified = smtp->secured && smtp->channel.verified;
+	smtp->capabilities.require_tls = smtp->capabilities.require_tls && smtp->capabilities.verified;
+	enum bm_smtp_pipelining most = highest_mode(smtp);
 	smtp->mode = smtp->pipelining < most ? smtp->pipelining : most;
 	smtp->ready = true;
 	bm_machine_queue(smtp, &event, 0);
@@ -228,6 +256,12 @@ static void note_close(struct bm_smtp *smtp, enum bm_smtp_end end, enum bm_smtp_
 	};
 	if (reply != NULL)
 		smtp->closing.reply = *reply;
+	/* however a server goes that lied to us, it lied */
+	if (smtp->cancelled) {
+		smtp->closing.end = BM_SMTP_END_AUTH;
+		smtp->closing.final = true;
+		smtp->closing.reason = smtp->trouble.text;
+	}
 }
 
 static void finish(struct bm_smtp *smtp, bool undone)
@@ -235,6 +269,9 @@ static void finish(struct bm_smtp *smtp, bool undone)
 	smtp->closed = true;
 	bm_transactions_abandon(smtp, undone, smtp->closing.reason);
 	smtp->pipeline.count = 0;
+	smtp->shaking = false;
+	bm_login_wipe(smtp);
+	bm_output_wipe(&smtp->output);
 	smtp->capabilities = (struct bm_smtp_capabilities){.esmtp = false};
 	smtp->hello = (struct bm_reply){.code = 0};
 }
@@ -274,6 +311,18 @@ static void count_reply(struct bm_smtp *smtp, int code)
 		smtp->tally[code]++;
 }
 
+/* What a challenge says may tell of the answer to it. */
+static void tell_reply(struct bm_smtp *smtp, const struct bm_answer *answer)
+{
+	static const char challenge[] = "334 (challenge)\r\n";
+	struct bm_smtp_event event = {.kind = BM_SMTP_REPLY, .command = answer->expected.command, .reply = answer->reply};
+	if (event.command == BM_SMTP_AUTH && event.reply.code == 334) {
+		event.reply.raw = bm_span_of(challenge);
+		event.reply.lines = 1;
+	}
+	bm_machine_queue(smtp, &event, 0);
+}
+
 static void match(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	answer->expected = bm_pipeline_pop(&smtp->pipeline, answer->now_ms);
@@ -283,8 +332,7 @@ static void match(struct bm_smtp *smtp, struct bm_answer *answer)
 	if (!smtp->tell)
 		return;
 	bm_reply_find_enhanced(&answer->reply);
-	struct bm_smtp_event event = {.kind = BM_SMTP_REPLY, .command = answer->expected.command, .reply = answer->reply};
-	bm_machine_queue(smtp, &event, 0);
+	tell_reply(smtp, answer);
 }
 
 /* A verdict on content before all of it was sent: there is no way to stop but to close (F23). */

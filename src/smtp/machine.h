@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inside of struct bm_smtp, shared by the sources of this folder: smtp.c (the verbs), machine.c (saying, matching
- * and closing), action.c (what each reply does), transaction.c (taking transactions, what becomes of each recipient),
- * envelope.c (what is said of which transaction, and when).
+ * and closing), action.c (what each reply does), opening.c (all that comes before the first transaction, but
+ * for AUTH: login.c), transaction.c (taking transactions, what becomes of each recipient), envelope.c (what is said of
+ * which transaction, and when).
  *
  * Invariants: output and pipeline are in the order said; a transaction's replies all come before those of the next;
  * after the close nothing is said, parsed or expected.
@@ -82,6 +83,10 @@ struct bm_transactions {
 
 struct bm_smtp {
 	char *domain;
+	bool lmtp;
+	bool wrapped;
+	enum bm_smtp_tls tls;
+	const struct bm_sasl_options *login; /* NULL: no AUTH */
 	uint64_t timeout_ms;
 	enum bm_smtp_pipelining pipelining; /* as wished */
 	enum bm_smtp_pipelining mode;       /* as it is */
@@ -90,12 +95,16 @@ struct bm_smtp {
 	uint64_t *tally;
 	uint64_t errors;
 
-	bool ready;    /* greeted */
-	bool quitting; /* QUIT was said */
-	bool dirty;    /* an aborted transaction may be open: RSET before the next */
-	bool begun;    /* something of a transaction was said */
-	bool starved;  /* memory was short: the session ends with this verb */
-	bool lingers;  /* the server ends the session: nothing more is said, but what was may yet be answered */
+	bool greeted;
+	bool shaking;   /* SECURE was queued: the handshake is under way, and the peer has nothing to say to us */
+	bool cancelled; /* "*" was said to a challenge: whatever comes, it is the server's lie that ended it */
+	bool secured;   /* bm_smtp_secured was called, and nothing else sets it */
+	bool ready;     /* READY was queued */
+	bool quitting;  /* QUIT was said */
+	bool dirty;     /* an aborted transaction may be open: RSET before the next */
+	bool begun;     /* something of a transaction was said */
+	bool starved;   /* memory was short: the session ends with this verb */
+	bool lingers;   /* the server ends the session: nothing more is said, but what was may yet be answered */
 	bool closed;
 	bool closed_told;
 
@@ -112,15 +121,21 @@ struct bm_smtp {
 	bool talk_content; /* 354 was read to a talk: content is next */
 	bool talk_ending;  /* and was given: its reply is due */
 
-	struct bm_smtp_capabilities capabilities;
+	struct bm_smtp_channel channel;           /* of a session that is secured */
+	struct bm_smtp_capabilities listed;       /* by the last EHLO */
+	struct bm_smtp_capabilities capabilities; /* the same once READY */
 	struct bm_buf hello_raw;
 	struct bm_reply hello; /* the reply to EHLO, code 0 without one */
+
+	struct bm_sasl *sasl;   /* while it logs in */
+	struct bm_buf response; /* of sasl, empty between the verbs */
 
 	uint64_t mails; /* MAIL commands said or sure to be said */
 	struct bm_transactions transactions;
 	struct bm_smtp_event closing;
 	struct bm_buf closing_raw; /* of a session that lingers: its last word */
 	uint64_t linger_since_ms;
+	struct bm_error trouble; /* its text is the reason of the close where no static one says enough */
 };
 
 /* A reply and the command it answers. */
@@ -136,6 +151,9 @@ struct bm_answer {
 /* Says one command out of parts (a part without octets is skipped). tx: whose it is, or NULL. */
 void bm_machine_say(struct bm_smtp *smtp, enum bm_smtp_command command, struct bm_transaction *tx,
 	const struct bm_span *parts, size_t count, uint64_t now_ms);
+/* The same for AUTH: the octets are wiped once they are sent, and events show what is given for them. */
+void bm_machine_say_secret(
+	struct bm_smtp *smtp, const struct bm_span *parts, size_t count, struct bm_span shown, uint64_t now_ms);
 /* True when one more command of the group may be said now. */
 bool bm_machine_has_room(const struct bm_smtp *smtp);
 /* Says content; what answers it is expected as command. */
@@ -171,6 +189,34 @@ void bm_machine_answer(struct bm_smtp *smtp, struct bm_answer *answer);
 /* action.c */
 
 void bm_action_take(struct bm_smtp *smtp, struct bm_answer *answer);
+/* A reply that cannot answer its command: we and the server do not count alike. */
+void bm_action_stray(struct bm_smtp *smtp, struct bm_answer *answer);
+
+/* opening.c */
+
+void bm_opening_start(struct bm_smtp *smtp, uint64_t now_ms);
+void bm_opening_greeted(struct bm_smtp *smtp, struct bm_answer *answer);
+/* 2yz to EHLO or LHLO, 5yz to EHLO, 2yz to HELO. */
+void bm_opening_learn(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_opening_fall_back(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_opening_known(struct bm_smtp *smtp, struct bm_answer *answer);
+/* What answers STARTTLS, then what ends the phase TLS. */
+void bm_opening_shake(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_opening_unshaken(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_opening_secured(struct bm_smtp *smtp, const struct bm_smtp_channel *channel, uint64_t now_ms);
+void bm_opening_not_secured(struct bm_smtp *smtp, const char *reason);
+
+/* login.c */
+
+/* Says AUTH, or ends the session when there is no way to. */
+void bm_login_begin(struct bm_smtp *smtp, uint64_t now_ms);
+/* What answers AUTH: 2yz, 3yz, 4yz or 5yz, 421. */
+void bm_login_taken(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_login_challenged(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_login_refused(struct bm_smtp *smtp, struct bm_answer *answer);
+void bm_login_left(struct bm_smtp *smtp, struct bm_answer *answer);
+/* Forgets all that it knows of secrets. */
+void bm_login_wipe(struct bm_smtp *smtp);
 
 /* transaction.c */
 

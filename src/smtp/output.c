@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "smtp/output.h"
 
+#include "base/secret.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -14,9 +16,22 @@ void bm_output_init(struct bm_output *output)
 
 void bm_output_deinit(struct bm_output *output)
 {
+	bm_output_wipe(output);
 	bm_buf_deinit(&output->commands);
 	free(output->contents);
 	bm_output_init(output);
+}
+
+void bm_output_mark_secret(struct bm_output *output)
+{
+	output->secret = true;
+}
+
+void bm_output_wipe(struct bm_output *output)
+{
+	if (output->secret)
+		bm_secret_wipe(output->commands.data, output->commands.capacity);
+	output->secret = false;
 }
 
 size_t bm_output_commands_left(const struct bm_output *output)
@@ -36,6 +51,7 @@ enum bm_code bm_output_command(
 	struct bm_output *output, const struct bm_span *parts, size_t count, struct bm_span *text)
 {
 	size_t size = size_of(parts, count);
+	assert(!output->secret);
 	enum bm_code code = bm_buf_reserve(&output->commands, size);
 	if (code != BM_OK)
 		return code;
@@ -122,6 +138,7 @@ size_t bm_output_view(const struct bm_output *output, struct bm_span *spans, siz
 static void tidy(struct bm_output *output)
 {
 	if (output->commands_sent == output->commands.size) {
+		bm_output_wipe(output);
 		bm_buf_clear(&output->commands);
 		output->commands_sent = 0;
 	} else if (output->commands_sent >= BM_OUTPUT_COMMANDS_MAX) {

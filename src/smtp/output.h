@@ -20,6 +20,7 @@ struct bm_output_content {
 struct bm_output {
 	struct bm_buf commands;
 	size_t commands_sent;               /* octets at the front of commands that were sent */
+	bool secret;                        /* among the commands is one that is to be wiped */
 	uint64_t said;                      /* octets ever said */
 	uint64_t sent;                      /* and sent */
 	struct bm_output_content *contents; /* a ring of those that are not entirely sent */
@@ -37,6 +38,15 @@ size_t bm_output_commands_left(const struct bm_output *output);
 /* Appends one command made of parts, with its CR LF; *text is what was said without it, valid until the next call. */
 enum bm_code bm_output_command(
 	struct bm_output *output, const struct bm_span *parts, size_t count, struct bm_span *text) BM_MUST_CHECK;
+
+/*
+ * What was said last is a secret: it is wiped when all commands were sent. None is said behind it before that, for the
+ * buffer would move and leave it where it was.
+ */
+void bm_output_mark_secret(struct bm_output *output);
+
+/* Nothing will be sent any more: wipes a secret that was not. */
+void bm_output_wipe(struct bm_output *output);
 
 /* Appends content; it must stay as it is until it was sent. BM_E_NOMEM leaves the output as it was. */
 enum bm_code bm_output_content(struct bm_output *output, const struct bm_content *content) BM_MUST_CHECK;

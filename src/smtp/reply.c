@@ -87,10 +87,18 @@ static void end_line(struct bm_reply_parser *parser)
 		parser->fault = "a reply of more than 100 lines";
 }
 
+static const char *size_fault(const struct bm_reply_parser *parser, bool line)
+{
+	if (!line)
+		return "a reply of more than 64 KiB";
+	return parser->line_max == 0 ? "a reply line of more than 2,048 octets" : "a challenge of more than 12,288 octets";
+}
+
 /* Octets of one line, its end included when it is there; never more than the limits leave room for. */
 static enum bm_code take_piece(struct bm_reply_parser *parser, const unsigned char *piece, size_t size)
 {
-	size_t line_room = BM_REPLY_LINE_MAX - (parser->raw.size - parser->line_start);
+	size_t line_max = parser->line_max == 0 ? BM_REPLY_LINE_MAX : parser->line_max;
+	size_t line_room = line_max - (parser->raw.size - parser->line_start);
 	size_t size_room = BM_REPLY_SIZE_MAX - parser->raw.size;
 	size_t room = line_room <= size_room ? line_room : size_room;
 	bool cut = size > room;
@@ -100,8 +108,7 @@ static enum bm_code take_piece(struct bm_reply_parser *parser, const unsigned ch
 		return code;
 	parser->fault = head_fault(parser, parser->raw.data + parser->line_start, parser->raw.size - parser->line_start);
 	if (parser->fault == NULL && cut)
-		parser->fault =
-			line_room <= size_room ? "a reply line of more than 2,048 octets" : "a reply of more than 64 KiB";
+		parser->fault = size_fault(parser, line_room <= size_room);
 	if (parser->fault == NULL && piece[fits - 1] == '\n')
 		end_line(parser);
 	return parser->fault == NULL ? BM_OK : BM_E_PROTOCOL;

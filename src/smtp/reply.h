@@ -31,6 +31,7 @@ struct bm_reply_parser {
 	struct bm_buf raw;
 	size_t line_start;
 	size_t lines;
+	size_t line_max; /* 0: BM_REPLY_LINE_MAX; to be set anew for each reply */
 	int code;
 	bool complete;
 	const char *fault; /* why it does not parse, NULL so far */

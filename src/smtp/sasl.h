@@ -27,7 +27,7 @@ struct bm_sasl_options {
 /* Without `mechanisms`. The bearer mechanisms are used when they are named. */
 #define BM_SASL_ORDER "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN"
 
-/* Whether names are mechanisms known here; *wrong is the first that is not (a static or borrowed span). */
+/* Whether names are mechanisms known here, one at least; *wrong is the first that is not (empty when there is none). */
 bool bm_sasl_knows(const char *mechanisms, struct bm_span *wrong);
 
 struct bm_sasl;
@@ -47,15 +47,16 @@ const char *bm_sasl_mechanism(const struct bm_sasl *sasl);
 
 /*
  * The initial response, in base64 ("=" for an empty one): *out is cleared, then filled. False in *has: the mechanism
- * has none, or it is longer than BM_SASL_LINE_MAX allows behind the command: then it is the answer to the first, empty
- * challenge. Wiping *out is the caller's.
+ * has none, or the command would be longer with it than a command may be (512 octets: RFC 4954, 4): then it is the
+ * answer to the first, empty challenge. Wiping *out is the caller's. BM_E_AUTH: user or secret cannot be said.
  */
 enum bm_code bm_sasl_begin(struct bm_sasl *sasl, struct bm_buf *out, bool *has, struct bm_error *err) BM_MUST_CHECK;
 
 /*
  * Answers a challenge (what stands behind 334). BM_E_PROTOCOL: it is bad base64, too long, one too many, or a lie
  * (SCRAM: a nonce that is not ours, iterations below 4,096 or above 1,000,000, a wrong signature): the text says which;
- * the caller says "*" and gives up.
+ * the caller says "*" and gives up. BM_E_AUTH: user or secret cannot be said. *out as with bm_sasl_begin; an empty one
+ * is an empty line.
  */
 enum bm_code bm_sasl_answer(
 	struct bm_sasl *sasl, struct bm_span challenge, struct bm_buf *out, struct bm_error *err) BM_MUST_CHECK;

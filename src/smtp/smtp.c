@@ -3,11 +3,14 @@
 #include "smtp/machine.h"
 
 #include "base/error.h"
+#include "smtp/sasl.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #define EXTRA_MAX 16
+/* "334 " and CR LF */
+#define CHALLENGE_EXTRA 6
 
 /* A server that ends the session closes it soon, or answers soon if it goes on. */
 #define LINGER_MS 5000
@@ -33,14 +36,18 @@ static void init(struct bm_smtp *smtp, const struct bm_smtp_options *options, ui
 	bm_smtp_set_depth(smtp, options->depth);
 	smtp->tell = options->tell;
 	smtp->tally = options->tally;
+	smtp->lmtp = options->lmtp;
+	smtp->wrapped = options->wrapped;
+	smtp->tls = options->tls;
+	smtp->login = options->sasl;
 	bm_reply_parser_init(&smtp->parser);
 	bm_queue_init(&smtp->queue);
 	bm_output_init(&smtp->output);
 	bm_buf_init(&smtp->hello_raw, BM_REPLY_SIZE_MAX);
+	bm_buf_init(&smtp->response, BM_SASL_LINE_MAX);
 	bm_buf_init(&smtp->closing_raw, BM_REPLY_SIZE_MAX);
 	bm_buf_init(&smtp->talk_body, SIZE_MAX / 2);
-	struct bm_expected greeting = {.command = BM_SMTP_GREETING};
-	bm_pipeline_push(&smtp->pipeline, &greeting, now_ms);
+	bm_opening_start(smtp, now_ms);
 }
 
 enum bm_code bm_smtp_new(
@@ -54,7 +61,7 @@ enum bm_code bm_smtp_new(
 		return bm_error_nomem(err);
 	init(smtp, options, now_ms);
 	smtp->domain = strdup(options->domain);
-	if (smtp->domain == NULL) {
+	if (smtp->domain == NULL || smtp->starved) {
 		bm_smtp_free(smtp);
 		return bm_error_nomem(err);
 	}
@@ -66,6 +73,8 @@ void bm_smtp_free(struct bm_smtp *smtp)
 {
 	if (smtp == NULL)
 		return;
+	bm_login_wipe(smtp);
+	bm_buf_deinit(&smtp->response);
 	bm_reply_parser_deinit(&smtp->parser);
 	bm_queue_deinit(&smtp->queue);
 	bm_output_deinit(&smtp->output);
@@ -89,10 +98,19 @@ static void conclude(struct bm_smtp *smtp, uint64_t now_ms)
 		bm_machine_part(smtp, true);
 }
 
+/* RFC 4954, 4: challenges may be longer than replies. */
+static void bound_line(struct bm_smtp *smtp)
+{
+	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
+	bool challenge = head != NULL && head->command == BM_SMTP_AUTH;
+	smtp->parser.line_max = challenge ? BM_SASL_LINE_MAX + CHALLENGE_EXTRA : 0;
+}
+
 /* What does not end in the chunk, has many lines or is no reply. */
 static size_t parse_some(struct bm_smtp *smtp, const unsigned char *data, size_t size, struct bm_answer *answer)
 {
 	size_t used = 0;
+	bound_line(smtp);
 	enum bm_code code = bm_reply_parser_feed(&smtp->parser, data, size, &used);
 	if (code == BM_E_PROTOCOL) {
 		bm_machine_close(smtp, BM_SMTP_END_OUT_OF_STEP, bm_machine_awaited(smtp), NULL, smtp->parser.fault);
@@ -132,25 +150,48 @@ void bm_smtp_feed(struct bm_smtp *smtp, const void *data, size_t size, uint64_t 
 {
 	const unsigned char *in = data;
 	size_t at = 0;
-	while (at < size && !smtp->closed)
+	while (at < size && !smtp->closed && !smtp->shaking)
 		at += feed_some(smtp, in + at, size - at, now_ms);
+	/* said in clear, to be taken for what is said in TLS (CVE-2021-22947) */
+	if (at < size && smtp->shaking)
+		bm_opening_not_secured(smtp, "octets of the server waited where the TLS handshake begins");
+}
+
+void bm_smtp_secured(struct bm_smtp *smtp, const struct bm_smtp_channel *channel, uint64_t now_ms)
+{
+	if (!smtp->shaking)
+		return;
+	bm_opening_secured(smtp, channel, now_ms);
+	conclude(smtp, now_ms);
+}
+
+static void lose(struct bm_smtp *smtp, const char *reason)
+{
+	bm_machine_close(smtp, BM_SMTP_END_LOST, bm_machine_awaited(smtp), NULL, reason);
 }
 
 void bm_smtp_lost(struct bm_smtp *smtp, const char *reason, uint64_t now_ms)
 {
 	(void)now_ms;
-	if (smtp->lingers && !smtp->closed)
+	if (smtp->closed)
+		return;
+	if (smtp->lingers)
 		bm_machine_part(smtp, true);
-	else if (!smtp->closed)
-		bm_machine_close(smtp, BM_SMTP_END_LOST, bm_machine_awaited(smtp), NULL, reason);
+	else if (smtp->shaking)
+		bm_opening_not_secured(smtp, reason);
+	else
+		lose(smtp, reason);
 }
 
 void bm_smtp_cut(struct bm_smtp *smtp, const char *reason, uint64_t now_ms)
 {
-	if (smtp->lingers && !smtp->closed)
+	(void)now_ms;
+	if (smtp->closed)
+		return;
+	if (smtp->lingers)
 		bm_machine_part(smtp, false);
 	else
-		bm_smtp_lost(smtp, reason, now_ms);
+		lose(smtp, reason);
 }
 
 size_t bm_smtp_output(struct bm_smtp *smtp, struct bm_span *spans, size_t max)

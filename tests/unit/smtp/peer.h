@@ -32,7 +32,7 @@ static inline void peer_append(struct bm_buf *buf, const char *text)
 
 static const char *const disposition_names[] = {"ACCEPTED", "REFUSED", "DEFERRED", "CROWDED", "PUT_BACK", "IN_DOUBT"};
 static const char *const end_names[] = {
-	"QUIT", "GREETING", "HELO", "421", "OUT_OF_STEP", "TIMEOUT", "LOST", "RSET", "NOMEM"};
+	"QUIT", "GREETING", "HELO", "421", "OUT_OF_STEP", "TIMEOUT", "LOST", "RSET", "NOMEM", "TLS", "AUTH"};
 
 static inline void peer_log_code(struct peer *peer, const struct bm_reply *reply)
 {
@@ -71,8 +71,8 @@ static inline void peer_log_event(struct peer *peer, const struct bm_smtp_event 
 		break;
 	case BM_SMTP_CLOSED:
 		assert_non_null(event->reason);
-		code = bm_buf_append_fmt(
-			&peer->log, "closed %s at %s", end_names[event->end], bm_smtp_command_name(event->command));
+		code = bm_buf_append_fmt(&peer->log, "closed %s%s at %s", end_names[event->end], event->final ? " final" : "",
+			bm_smtp_command_name(event->command));
 		break;
 	}
 	assert_int_equal(code, BM_OK);
@@ -152,15 +152,28 @@ static inline void peer_tick(struct peer *peer, uint64_t now_ms)
 	peer_pump(peer);
 }
 
-static inline void peer_init(struct peer *peer, size_t cut, enum bm_smtp_pipelining pipelining)
+static inline void peer_init_with(struct peer *peer, size_t cut, struct bm_smtp_options *options)
 {
-	struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
 	*peer = (struct peer){.cut = cut};
 	bm_buf_init(&peer->wire, SIZE_MAX / 2);
 	bm_buf_init(&peer->log, SIZE_MAX / 2);
-	options.domain = "me.example";
+	options->domain = "me.example";
+	assert_int_equal(bm_smtp_new(&peer->smtp, options, 0, NULL), BM_OK);
+	peer_pump(peer);
+}
+
+static inline void peer_init(struct peer *peer, size_t cut, enum bm_smtp_pipelining pipelining)
+{
+	struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
 	options.pipelining = pipelining;
-	assert_int_equal(bm_smtp_new(&peer->smtp, &options, 0, NULL), BM_OK);
+	peer_init_with(peer, cut, &options);
+}
+
+/* The handshake is done. */
+static inline void peer_secured(struct peer *peer, bool verified)
+{
+	struct bm_smtp_channel channel = {.verified = verified};
+	bm_smtp_secured(peer->smtp, &channel, peer->now_ms);
 	peer_pump(peer);
 }
 
