@@ -49,7 +49,7 @@ static enum bm_code fail(const struct bm_sasl *sasl, int result, struct bm_error
 	case GSASL_SASLPREP_ERROR:
 		return bm_error_set(err, BM_E_AUTH, "", "%s: user or password holds what none may hold (RFC 4013)", name);
 	case GSASL_AUTHENTICATION_ERROR:
-		return bm_error_set(err, BM_E_PROTOCOL, "", "%s: the server does not know the password either", name);
+		return bm_error_set(err, BM_E_PROTOCOL, "", "%s: the server's signature is wrong", name);
 	default:
 		return bm_error_set(err, BM_E_PROTOCOL, "", "%s: %s", name, gsasl_strerror(result));
 	}
