@@ -129,6 +129,7 @@ static void note_failure(struct tls_stream *tls, const char *phase)
 	else
 		snprintf(tls->peer.reason, sizeof tls->peer.reason, "TLS %s failed: %s", phase,
 			text != NULL ? text : "unknown error");
+	ERR_clear_error();
 }
 
 /* Octets of records that are underneath now, and were not told yet. */
@@ -262,31 +263,38 @@ static enum bm_stream_status read_failed(struct tls_stream *tls, int result)
 	}
 }
 
+/* Until OpenSSL wants more than there is, the buffer is full or the connection ended. */
+static enum bm_stream_status read_records(struct tls_stream *tls, unsigned char *data, size_t size, size_t *done)
+{
+	enum bm_stream_status status = BM_STREAM_OK;
+
+	while (status == BM_STREAM_OK && *done < size) {
+		size_t got = 0;
+		int result = SSL_read_ex(tls->ssl, data + *done, size - *done, &got);
+		*done += got;
+		status = result == 1 ? BM_STREAM_OK : read_failed(tls, result);
+	}
+	return status;
+}
+
 static enum bm_stream_status tls_read(struct bm_stream *stream, void *data, size_t size, size_t *done)
 {
 	struct tls_stream *tls = tls_of(stream);
+	enum bm_stream_status status = tls->ended;
 
 	*done = 0;
-	stream->pending = false;
 	tls->reads_left = READS_MAX;
 	ERR_clear_error();
-	while (tls->ended == BM_STREAM_OK && *done < size) {
-		size_t got = 0;
-		int result = SSL_read_ex(tls->ssl, (unsigned char *)data + *done, size - *done, &got);
-		*done += got;
-		enum bm_stream_status status = result == 1 ? BM_STREAM_OK : read_failed(tls, result);
-		if (status == BM_STREAM_AGAIN && *done > 0)
-			return BM_STREAM_OK;
-		if (status == BM_STREAM_AGAIN)
-			return status;
+	if (status == BM_STREAM_OK)
+		status = read_records(tls, data, size, done);
+	if (status == BM_STREAM_END || status == BM_STREAM_BROKEN)
 		tls->ended = status;
-	}
 	/* what TLS said by itself; whatever is the caller's is left to the next write, which tells of it */
 	if (tls->record_sent == tls->record_count)
 		(void)flush(tls);
-	/* the end is told by the next read when there was something before it */
-	stream->pending = *done > 0 && (tls->ended != BM_STREAM_OK || SSL_has_pending(tls->ssl) == 1);
-	return *done > 0 || size == 0 ? BM_STREAM_OK : tls->ended;
+	/* an end is told by the next read when there was something before it */
+	stream->pending = *done > 0 && (tls->ended != BM_STREAM_OK || (*done == size && SSL_has_pending(tls->ssl) == 1));
+	return *done > 0 ? BM_STREAM_OK : status;
 }
 
 /* RFC 9266, RFC 5929: what this connection alone has, for SCRAM. */

@@ -122,7 +122,7 @@ static bool name_text(char out[NAME_SIZE], const GENERAL_NAME *name)
 		bm_escape(out, NAME_SIZE, ASN1_STRING_get0_data(value), (size_t)size);
 	else if ((size == 4 || size == 16) &&
 			 inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(value), address, sizeof address) != NULL)
-		snprintf(out, NAME_SIZE, "%s", address);
+		snprintf(out, NAME_SIZE, "address %s", address);
 	else
 		snprintf(out, NAME_SIZE, "a broken address");
 	return true;
@@ -152,13 +152,14 @@ static void tell_other_name(struct bm_tls_peer *peer, X509 *certificate)
 {
 	char names[NAMES_SIZE];
 	size_t count = list_names(names, certificate);
+	const char *kind = peer->tls->literal ? "address " : "";
 
 	if (count == 0)
-		snprintf(peer->reason, sizeof peer->reason, "the certificate is for no host (subjectAltName), not for %.100s",
-			peer->tls->name);
+		snprintf(peer->reason, sizeof peer->reason, "the certificate is for no host (subjectAltName), not for %s%.100s",
+			kind, peer->tls->name);
 	else
-		snprintf(peer->reason, sizeof peer->reason, "the certificate is for %.130s%s, not for %.80s", names,
-			count > NAMES_TOLD ? " …" : "", peer->tls->name);
+		snprintf(peer->reason, sizeof peer->reason, "the certificate is for %.120s%s, not for %s%.80s", names,
+			count > NAMES_TOLD ? " …" : "", kind, peer->tls->name);
 }
 
 static bool is_for_other(int error)
