@@ -24,6 +24,8 @@ void bm_action_stray(struct bm_smtp *smtp, struct bm_answer *answer)
 /* The server works in order: nothing behind what it answers was done. */
 static void leave(struct bm_smtp *smtp, struct bm_answer *answer)
 {
+	if (smtp->lmtp && answer->expected.command == BM_SMTP_END_OF_DATA)
+		bm_transaction_end_one(smtp, answer);
 	if (answer->tx != NULL && answer->expected.command != BM_SMTP_RSET)
 		bm_transaction_put_back(smtp, answer);
 	bm_machine_leave(smtp, BM_SMTP_END_421, answer, "the server ended the session");
@@ -79,10 +81,13 @@ static void data_refused(struct bm_smtp *smtp, struct bm_answer *answer)
 	answer->tx->state = BM_TRANSACTION_DRAIN;
 }
 
-/* Only 354 asks for content (RFC 5321, 3.3): 334 is a challenge. */
+/*
+ * Only 354 asks for content (RFC 5321, 3.3): 334 is a challenge. LMTP has no lone dot for an envelope that nobody is
+ * in, for it would have no reply: the server must say 503 (RFC 2033, 4.2).
+ */
 static void go_on(struct bm_smtp *smtp, struct bm_answer *answer)
 {
-	if (answer->reply.code != 354)
+	if (answer->reply.code != 354 || (smtp->lmtp && answer->tx->taken == 0))
 		stray(smtp, answer);
 	else
 		bm_envelope_content(smtp, answer);
@@ -92,6 +97,18 @@ static void taken(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	bm_transaction_accept(smtp, answer);
 	answer->tx->state = BM_TRANSACTION_DRAIN;
+}
+
+static void end_answered(struct bm_smtp *smtp, struct bm_answer *answer)
+{
+	if (smtp->lmtp)
+		bm_transaction_end_one(smtp, answer);
+	else if (answer->reply.code < 300)
+		bm_transaction_accept(smtp, answer);
+	else
+		bm_transaction_fail(smtp, answer);
+	if (answer->tx->due == 0)
+		answer->tx->state = BM_TRANSACTION_DRAIN;
 }
 
 static void was_reset(struct bm_smtp *smtp, struct bm_answer *answer)
@@ -131,7 +148,7 @@ static action_function *const table[][CLASS_COUNT] = {
 	[BM_SMTP_RCPT] = {recipient_taken, stray, recipient_refused, recipient_refused, leave},
 	[BM_SMTP_DATA] = {stray, go_on, data_refused, data_refused, leave},
 	[BM_SMTP_BODY] = {stray, stray, stray, stray, stray}, /* no command, never answered */
-	[BM_SMTP_END_OF_DATA] = {taken, stray, data_refused, data_refused, leave},
+	[BM_SMTP_END_OF_DATA] = {end_answered, stray, end_answered, end_answered, leave},
 	[BM_SMTP_BDAT] = {taken, stray, data_refused, data_refused, leave},
 	[BM_SMTP_RSET] = {was_reset, stray, not_reset, not_reset, leave},
 	[BM_SMTP_TALK] = {talk_answered, talk_answered, talk_answered, talk_answered, leave},

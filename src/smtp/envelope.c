@@ -7,6 +7,7 @@
 #include "smtp/machine.h"
 
 #include "base/number.h"
+#include "smtp/dsn.h"
 
 /* In a stream each one opens with RSET: a refused chunk may leave the old envelope standing (RFC 3030, 2). */
 static void open_transaction(struct bm_smtp *smtp, struct bm_transaction *tx)
@@ -23,14 +24,23 @@ static void say_rset(struct bm_smtp *smtp, struct bm_transaction *tx, uint64_t n
 	tx->state = BM_TRANSACTION_MAIL;
 }
 
+static bool asks_reports(const struct bm_smtp *smtp, const struct bm_transaction *tx)
+{
+	return smtp->capabilities.dsn && (tx->given.ret != NULL || tx->given.envid.size > 0);
+}
+
 static void say_mail(struct bm_smtp *smtp, struct bm_transaction *tx, uint64_t now_ms)
 {
 	char digits[BM_NUMBER_SIZE];
 	bool size = smtp->capabilities.size;
 	size_t length = size ? bm_number_format(digits, tx->given.size_bytes) : 0;
 	bool eight_bit = tx->given.eight_bit && smtp->capabilities.eight_bit_mime;
+	char reports[BM_DSN_MAIL_MAX];
+	size_t reports_size = asks_reports(smtp, tx) ? bm_dsn_mail(&tx->given, reports) : 0;
 	struct bm_span parts[] = {bm_span_of("MAIL FROM:<"), tx->given.sender, bm_span_of(size ? "> SIZE=" : ">"),
-		bm_span_make(digits, length), bm_span_of(eight_bit ? " BODY=8BITMIME" : "")};
+		bm_span_make(digits, length), bm_span_of(eight_bit ? " BODY=8BITMIME" : ""),
+		bm_span_of(tx->given.utf8 ? " SMTPUTF8" : ""), bm_span_of(tx->given.require_tls ? " REQUIRETLS" : ""),
+		bm_span_make(reports, reports_size)};
 	bm_machine_say(smtp, BM_SMTP_MAIL, tx, parts, sizeof parts / sizeof parts[0], now_ms);
 	tx->state = BM_TRANSACTION_RCPT;
 }
@@ -45,12 +55,20 @@ static size_t window_of(const struct bm_transaction *tx)
 	return window > 0 ? window : 1;
 }
 
+static void say_recipient(struct bm_smtp *smtp, struct bm_transaction *tx, struct bm_span address, uint64_t now_ms)
+{
+	char reports[BM_DSN_RCPT_MAX];
+	bool asked = tx->given.notify != NULL && smtp->capabilities.dsn;
+	struct bm_span parts[] = {bm_span_of("RCPT TO:<"), address, bm_span_of(">"),
+		bm_span_make(reports, asked ? bm_dsn_rcpt(&tx->given, address, reports) : 0)};
+	bm_machine_say(smtp, BM_SMTP_RCPT, tx, parts, 4, now_ms);
+}
+
 static bool say_rcpt(struct bm_smtp *smtp, struct bm_transaction *tx, uint64_t now_ms)
 {
 	if (tx->given.window > 0 && tx->next - tx->answered >= window_of(tx))
 		return false;
-	struct bm_span parts[] = {bm_span_of("RCPT TO:<"), tx->given.recipients[tx->next], bm_span_of(">")};
-	bm_machine_say(smtp, BM_SMTP_RCPT, tx, parts, 3, now_ms);
+	say_recipient(smtp, tx, tx->given.recipients[tx->next], now_ms);
 	tx->next++;
 	if (tx->next == tx->reach)
 		tx->state = BM_TRANSACTION_END;
@@ -189,6 +207,7 @@ void bm_envelope_content(struct bm_smtp *smtp, const struct bm_answer *answer)
 	tx->lone_dot = tx->taken == 0;
 	smtp->dirty = tx->lone_dot;
 	tx->state = BM_TRANSACTION_CONTENT;
+	tx->ends = tx->taken;
 	bm_content_start(&content, tx->given.content, tx->lone_dot ? 0 : tx->given.content_count, bm_span_make(".\r\n", 3));
 	bm_machine_write(smtp, BM_SMTP_END_OF_DATA, tx, &content, answer->now_ms);
 }

@@ -9,6 +9,7 @@
 
 #define SAID_CONTENT_MAX 64
 #define BLOCK_SIZE 65536
+#define SPARE_MAX (2 * BM_MACHINE_KEPT_MAX)
 
 static const struct {
 	uint64_t timeout_ms;
@@ -185,9 +186,10 @@ void bm_machine_ready(struct bm_smtp *smtp)
 	bm_machine_queue(smtp, &event, 0);
 }
 
+/* The parser's memory is taken, not copied, unless a server made it large: there may be many to keep. */
 void bm_machine_keep(struct bm_smtp *smtp, struct bm_reply *reply, struct bm_buf *raw)
 {
-	if (!smtp->borrowed) {
+	if (!smtp->borrowed && smtp->parser.raw.capacity <= SPARE_MAX) {
 		struct bm_buf spare = *raw;
 		*raw = smtp->parser.raw;
 		smtp->parser.raw = spare;
@@ -323,12 +325,35 @@ static void tell_reply(struct bm_smtp *smtp, const struct bm_answer *answer)
 	bm_machine_queue(smtp, &event, 0);
 }
 
+/*
+ * The command that is answered. In LMTP the end of data is until all that were taken had their reply, and each has the
+ * whole time for it: it is delivered to one after the other.
+ */
+static struct bm_expected cut_expected(struct bm_smtp *smtp, uint64_t now_ms)
+{
+	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
+	if (smtp->lmtp && head->command == BM_SMTP_END_OF_DATA && --head->tx->ends > 0) {
+		smtp->pipeline.head_since_ms = now_ms;
+		return *head;
+	}
+	struct bm_expected expected = bm_pipeline_pop(&smtp->pipeline, now_ms);
+	if (expected.tx != NULL)
+		expected.tx->due--;
+	return expected;
+}
+
+/* What such a command asks for may be long. */
+static bool is_for_text(enum bm_smtp_command command)
+{
+	return command == BM_SMTP_EHLO || command == BM_SMTP_LHLO || command == BM_SMTP_AUTH || command == BM_SMTP_TALK;
+}
+
 static void match(struct bm_smtp *smtp, struct bm_answer *answer)
 {
-	answer->expected = bm_pipeline_pop(&smtp->pipeline, answer->now_ms);
+	answer->expected = cut_expected(smtp, answer->now_ms);
 	answer->tx = answer->expected.tx;
-	if (answer->tx != NULL)
-		answer->tx->due--;
+	if (answer->reply.raw.size > BM_MACHINE_KEPT_MAX && !is_for_text(answer->expected.command))
+		bm_reply_cut(&answer->reply, BM_MACHINE_KEPT_MAX);
 	if (!smtp->tell)
 		return;
 	bm_reply_find_enhanced(&answer->reply);
@@ -340,7 +365,9 @@ static void answer_content_early(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	match(smtp, answer);
 	enum bm_smtp_end end = answer->reply.code == 421 ? BM_SMTP_END_421 : BM_SMTP_END_OUT_OF_STEP;
-	if (answer->tx != NULL && end == BM_SMTP_END_421)
+	if (answer->tx != NULL && smtp->lmtp)
+		bm_transaction_end_one(smtp, answer);
+	else if (answer->tx != NULL && end == BM_SMTP_END_421)
 		bm_transaction_put_back(smtp, answer);
 	else if (answer->tx != NULL)
 		bm_transaction_fail(smtp, answer);

@@ -17,7 +17,9 @@
 #include "smtp/queue.h"
 #include "smtp/smtp.h"
 
-#define BM_MACHINE_COMMAND_MAX 1024 /* one command with its CR LF */
+#define BM_MACHINE_COMMAND_MAX 1600 /* one command with its CR LF, but for AUTH: an address and what RFC 3461 adds */
+#define BM_MACHINE_ADDRESS_MAX 960  /* octets of one */
+#define BM_MACHINE_KEPT_MAX 4096    /* octets of a reply that are told, but of one that is asked for its text */
 #define BM_TRANSACTION_FEW 16       /* recipients whose fates need no memory of their own */
 
 enum bm_transaction_state {
@@ -62,6 +64,8 @@ struct bm_transaction {
 	size_t answered; /* recipients whose RCPT was answered … */
 	size_t taken;    /* … with 2yz */
 	size_t due;      /* replies that are expected */
+	size_t ends;     /* LMTP: replies to the end of data that are due, one for each that was taken … */
+	size_t end_at;   /* … and nobody before this recipient is waiting for one */
 	uint64_t end;    /* where its end of data ends in the output, BM_OUTPUT_NOWHERE until it is said */
 	unsigned char *fates;
 	unsigned char few[BM_TRANSACTION_FEW];
@@ -242,6 +246,8 @@ void bm_transaction_put_back(struct bm_smtp *smtp, const struct bm_answer *answe
 void bm_transaction_accept(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_recipient_taken(struct bm_smtp *smtp, const struct bm_answer *answer);
 void bm_transaction_recipient_refused(struct bm_smtp *smtp, const struct bm_answer *answer);
+/* LMTP: the next of those taken has its reply to the end of data. */
+void bm_transaction_end_one(struct bm_smtp *smtp, const struct bm_answer *answer);
 /* The session ended with these under way. */
 void bm_transactions_abandon(struct bm_smtp *smtp, bool undone, const char *reason);
 /* The end of data of one or more is out, and the answers are not all there. */

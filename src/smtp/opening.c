@@ -97,7 +97,9 @@ void bm_opening_learn(struct bm_smtp *smtp, struct bm_answer *answer)
 	smtp->hello = answer->reply;
 	bm_capabilities_parse(&smtp->listed, &smtp->hello);
 	bm_machine_keep(smtp, &smtp->hello, &smtp->hello_raw);
-	bm_opening_known(smtp, answer);
+	smtp->starved = smtp->starved || smtp->hello.lines == 0;
+	if (!smtp->starved)
+		bm_opening_known(smtp, answer);
 }
 
 /* Only 220 asks for the handshake (RFC 3207, 4). */

@@ -209,6 +209,22 @@ static struct bm_span cut_line(struct bm_span *rest)
 	return line;
 }
 
+void bm_reply_cut(struct bm_reply *reply, size_t max)
+{
+	struct bm_span rest = reply->raw;
+	size_t size = 0;
+
+	reply->lines = 0;
+	while (rest.size > 0) {
+		size_t length = cut_line(&rest).size;
+		if (size + length > max)
+			break;
+		size += length;
+		reply->lines++;
+	}
+	reply->raw.size = size;
+}
+
 static struct bm_span line_text(struct bm_span line)
 {
 	if (line.size > 0 && line.data[line.size - 1] == '\n')

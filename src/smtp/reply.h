@@ -65,6 +65,9 @@ size_t bm_reply_scan(const void *data, size_t size, struct bm_reply *reply);
 /* Fills in the enhanced code. */
 void bm_reply_find_enhanced(struct bm_reply *reply);
 
+/* Drops whole lines at its end until it has at most max octets. */
+void bm_reply_cut(struct bm_reply *reply, size_t max);
+
 /* The text of line index (0-based) without code, separator and line end; empty beyond the last. */
 struct bm_span bm_reply_line(const struct bm_reply *reply, size_t index);
 

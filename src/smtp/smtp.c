@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define EXTRA_MAX 16
+#define TEXT_MAX 1008 /* octets of a command that the caller words, and of the Domain */
 /* "334 " and CR LF */
 #define CHALLENGE_EXTRA 6
 
@@ -17,7 +17,7 @@
 
 static bool is_text(struct bm_span text)
 {
-	return text.size > 0 && text.size + EXTRA_MAX <= BM_MACHINE_COMMAND_MAX && !bm_span_has_control(text);
+	return text.size > 0 && text.size <= TEXT_MAX && !bm_span_has_control(text);
 }
 
 static bool is_domain(struct bm_span text)

@@ -251,11 +251,12 @@ uint64_t bm_smtp_errors(const struct bm_smtp *smtp);
 
 /*
  * Takes a transaction. BM_E_USAGE when bm_smtp_room is 0; BM_E_LIMIT for more recipients than RCPTMAX (RFC 9422);
- * BM_E_ADDRESS when sender or a recipient holds a control
- * octet or one above 0x7f or is too long for a command, or a recipient is empty; BM_E_MESSAGE when the content does not
- * end in CR LF. An 8-bit content for a server without 8BITMIME is BM_E_UNSUPPORTED. On an error nothing was taken. A
- * message above the server's SIZE is taken and its recipients are refused at once with code 552 and 5.3.4 (RFC
- * 1870, 6.1), no command being said.
+ * BM_E_ADDRESS when sender or a recipient holds a control octet, one above 0x7f (with utf8: what is no UTF-8) or is too
+ * long for a command, or a recipient is empty; BM_E_MESSAGE when the content does not end in CR LF; BM_E_USAGE for an
+ * envid above 100 octets or not printable ASCII, and for a ret or notify that RFC 3461 does not know. BM_E_UNSUPPORTED:
+ * 8-bit content without 8BITMIME, utf8 without SMTPUTF8, require_tls without REQUIRETLS over a verified channel. On an
+ * error nothing was taken. A message above the server's SIZE is taken and its recipients are refused at once with code
+ * 552 and 5.3.4 (RFC 1870, 6.1), no command being said.
  */
 enum bm_code bm_smtp_submit(struct bm_smtp *smtp, const struct bm_smtp_transaction *transaction, uint64_t now_ms,
 	struct bm_error *err) BM_MUST_CHECK;

@@ -6,11 +6,10 @@
 #include "smtp/machine.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
+#include "smtp/dsn.h"
 
 #include <stdlib.h>
-
-/* The longest that MAIL says beside the address. */
-#define MAIL_EXTRA 64
 
 void bm_transactions_deinit(struct bm_transactions *txs)
 {
@@ -27,19 +26,20 @@ size_t bm_transactions_held(const struct bm_transactions *txs)
 	return (size_t)(txs->next - txs->first);
 }
 
-/* Without SMTPUTF8 an octet above 0x7f has no business in an envelope (RFC 6531, 3.1). */
-static bool is_sayable(struct bm_span address)
+/* Without SMTPUTF8 an octet above 0x7f has no business in an envelope (RFC 6531, 3.1), and with it UTF-8 alone. */
+static bool is_sayable(struct bm_span address, bool utf8)
 {
-	bool fits = address.size + MAIL_EXTRA <= BM_MACHINE_COMMAND_MAX;
-	return fits && bm_span_is_ascii(address) && !bm_span_has_control(address);
+	if (address.size > BM_MACHINE_ADDRESS_MAX || bm_span_has_control(address))
+		return false;
+	return bm_span_is_ascii(address) || (utf8 && bm_utf8_valid(address.data, address.size));
 }
 
 static enum bm_code check_addresses(const struct bm_smtp_transaction *given, struct bm_error *err)
 {
-	if (!is_sayable(given->sender))
+	if (!is_sayable(given->sender, given->utf8))
 		return bm_error_set(err, BM_E_ADDRESS, "", "the sender's address cannot be said in a command");
 	for (size_t i = 0; i < given->recipient_count; i++) {
-		if (given->recipients[i].size == 0 || !is_sayable(given->recipients[i]))
+		if (given->recipients[i].size == 0 || !is_sayable(given->recipients[i], given->utf8))
 			return bm_error_set(err, BM_E_ADDRESS, "", "the address of recipient %zu cannot be said in a command", i);
 	}
 	return BM_OK;
@@ -71,6 +71,18 @@ static enum bm_code check_content(const struct bm_smtp_transaction *given, struc
 	return ends ? BM_OK : bm_error_set(err, BM_E_MESSAGE, "", "the content does not end in CR LF");
 }
 
+static enum bm_code check_support(
+	const struct bm_smtp_capabilities *server, const struct bm_smtp_transaction *given, struct bm_error *err)
+{
+	if (given->eight_bit && !server->eight_bit_mime)
+		return bm_error_set(err, BM_E_UNSUPPORTED, "", "the server does not take 8-bit content");
+	if (given->utf8 && !server->smtputf8)
+		return bm_error_set(err, BM_E_UNSUPPORTED, "", "the server does not take UTF-8 in addresses and headers");
+	if (given->require_tls && !server->require_tls)
+		return bm_error_set(err, BM_E_UNSUPPORTED, "", "the server does not offer REQUIRETLS over a verified channel");
+	return BM_OK;
+}
+
 enum bm_code bm_transaction_check(
 	const struct bm_smtp *smtp, const struct bm_smtp_transaction *given, struct bm_error *err)
 {
@@ -82,11 +94,9 @@ enum bm_code bm_transaction_check(
 	enum bm_code code = check_addresses(given, err);
 	if (code == BM_OK)
 		code = check_content(given, err);
-	if (code != BM_OK)
-		return code;
-	if (given->eight_bit && !server->eight_bit_mime)
-		return bm_error_set(err, BM_E_UNSUPPORTED, "", "the server does not take 8-bit content");
-	return BM_OK;
+	if (code == BM_OK)
+		code = bm_dsn_check(given, err);
+	return code == BM_OK ? check_support(server, given, err) : code;
 }
 
 void bm_transaction_settle(struct bm_transaction *tx)
@@ -163,6 +173,8 @@ static void begin(struct bm_transaction *tx, const struct bm_smtp_transaction *g
 	tx->answered = 0;
 	tx->taken = 0;
 	tx->due = 0;
+	tx->ends = 0;
+	tx->end_at = 0;
 	tx->end = BM_OUTPUT_NOWHERE;
 	undecide(&tx->verdict);
 }
@@ -298,6 +310,37 @@ static void queue_refusal(struct bm_smtp *smtp, const struct bm_answer *answer, 
 	bm_machine_queue(smtp, &event, tx->number);
 	if (!smtp->starved)
 		tx->fates[recipient] = BM_FATE_DECIDED;
+}
+
+static enum bm_smtp_disposition end_disposition(int code)
+{
+	if (code < 300)
+		return BM_SMTP_ACCEPTED;
+	if (code == 421)
+		return BM_SMTP_PUT_BACK;
+	return code >= 500 ? BM_SMTP_REFUSED : BM_SMTP_DEFERRED;
+}
+
+/* In the order of RCPT, those left out that were refused there (RFC 2033, 4.2). */
+void bm_transaction_end_one(struct bm_smtp *smtp, const struct bm_answer *answer)
+{
+	struct bm_transaction *tx = answer->tx;
+	while (tx->fates[tx->end_at] != BM_FATE_TAKEN)
+		tx->end_at++;
+	struct bm_smtp_event event = {
+		.kind = BM_SMTP_RECIPIENT,
+		.command = BM_SMTP_END_OF_DATA,
+		.id = tx->given.id,
+		.recipient = tx->end_at,
+		.disposition = end_disposition(answer->reply.code),
+		.answered = true,
+		.reply = answer->reply,
+	};
+	bm_reply_find_enhanced(&event.reply);
+	bm_machine_queue(smtp, &event, tx->number);
+	if (!smtp->starved)
+		tx->fates[tx->end_at] = BM_FATE_DECIDED;
+	tx->end_at++;
 }
 
 /* Those whose RCPT was not said by now are not tried. */
