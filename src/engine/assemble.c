@@ -129,7 +129,7 @@ static bool is_full(const struct bm_run *run, size_t server, uint64_t most)
 	const struct bm_run_server *at = &run->servers[server];
 	size_t count = run->open->count;
 
-	if (!run->options.use_envelope || count >= most || count >= BM_RUN_ENVELOPE_MAX)
+	if (!run->options.use_envelope || run->envid.varies || count >= most || count >= BM_RUN_ENVELOPE_MAX)
 		return true;
 	if ((at->envelope_max != 0 && count >= at->envelope_max) || (at->rcpt_max != 0 && count >= at->rcpt_max))
 		return true;

@@ -83,11 +83,9 @@ static enum bm_code prepare_copies(struct bm_run *run, struct bm_error *err)
 
 	run->columns = bm_message_columns(run->message, &run->column_count);
 	run->shares = run->options.use_envelope && run->column_count == 0;
-	if (run->column_count > 0) {
-		run->values = calloc(run->column_count, sizeof *run->values);
-		if (run->values == NULL)
-			return bm_error_nomem(err);
-	}
+	run->values = calloc(run->column_count + 1, sizeof *run->values);
+	if (run->values == NULL)
+		return bm_error_nomem(err);
 	find_needs(run);
 	if (!run->shares)
 		return BM_OK;
@@ -120,7 +118,8 @@ enum bm_code bm_run_init(struct bm_run *run, const struct bm_run_options *option
 		set_up_server(run, i);
 	if (make_slots(run) != BM_OK)
 		return bm_error_nomem(err);
-	return prepare_copies(run, err);
+	enum bm_code code = bm_envid_init(&run->envid, options->envid, options->columns, options->column_count, err);
+	return code == BM_OK ? prepare_copies(run, err) : code;
 }
 
 static void free_list(struct bm_run *run, struct bm_item_list *list)

@@ -9,6 +9,7 @@
 #define BM_ENGINE_RUN_H
 
 #include "bulkmail/campaign.h"
+#include "engine/envid.h"
 #include "engine/item.h"
 #include "engine/keyset.h"
 #include "engine/port.h"
@@ -196,10 +197,12 @@ struct bm_run {
 	bool shares;
 	const size_t *columns; /* that the message uses */
 	size_t column_count;
-	struct bm_span *values; /* of the record being read */
-	size_t waiting;         /* over all servers */
-	size_t in_flight;       /* transactions */
-	uint64_t claimed;       /* the first seq that is not claimed */
+	struct bm_span *values; /* of the record being read; one more than columns, for envid */
+	struct bm_envid envid;
+	unsigned char envid_text[BM_ENVID_MAX]; /* of the record being read */
+	size_t waiting;                         /* over all servers */
+	size_t in_flight;                       /* transactions */
+	uint64_t claimed;                       /* the first seq that is not claimed */
 	uint64_t next_id;
 	struct bm_run_ahead ahead[BM_RUN_AHEAD]; /* a ring: read, and still to be looked up */
 	size_t ahead_first;
@@ -219,7 +222,10 @@ struct bm_run {
 	uint64_t times[BM_WHY_KINDS]; /* µs */
 };
 
-/* port, message and journal are borrowed. The servers' options are read now. */
+/*
+ * port, message and journal are borrowed. The servers' options are read now. BM_E_CONF: envid is none, or names a
+ * column that the list lacks.
+ */
 enum bm_code bm_run_init(struct bm_run *run, const struct bm_run_options *options, const struct bm_port *port,
 	const struct bm_message *message, struct bm_journal *journal, size_t server_count,
 	struct bm_error *err) BM_MUST_CHECK;

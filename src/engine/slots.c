@@ -82,6 +82,13 @@ static const struct bm_render *copy_of(const struct bm_run *run, const struct bm
 	return seven_bit ? &run->shared_seven : &run->shared;
 }
 
+static struct bm_span envid_of(const struct bm_run *run, const struct bm_run_envelope *envelope)
+{
+	if (run->envid.varies)
+		return envelope->items[0]->values[run->column_count];
+	return run->options.envid == NULL ? bm_span_make(NULL, 0) : bm_span_of(run->options.envid);
+}
+
 static struct bm_smtp_transaction transaction_of(const struct bm_run *run, const struct bm_run_slot *slot,
 	const struct bm_run_envelope *envelope, const struct bm_render *copy, unsigned needs)
 {
@@ -100,6 +107,7 @@ static struct bm_smtp_transaction transaction_of(const struct bm_run *run, const
 		.require_tls = run->options.require_tls,
 		.ret = run->options.ret,
 		.notify = run->options.notify,
+		.envid = envid_of(run, envelope),
 	};
 
 	if (bm_run_server_options(run, slot->server)->max_errors_per_connection != 0) {

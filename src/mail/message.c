@@ -315,7 +315,7 @@ static size_t encoded_limit(const struct bm_writer *writer)
 	return writer->limit == 0 ? 0 : BM_LINE_MAX;
 }
 
-static enum bm_code put_encoded_text(struct bm_writer *writer, struct bm_span name, struct bm_span value)
+enum bm_code bm_writer_put_encoded_text(struct bm_writer *writer, struct bm_span name, struct bm_span value)
 {
 	struct bm_buf plain;
 
@@ -334,7 +334,7 @@ static enum bm_code put_text(struct bm_writer *writer, struct bm_span name, stru
 {
 	if (bm_merge_wants(writer->draft, value))
 		return bm_merge_header(writer, name, value, false);
-	return bm_is_ascii(value) ? put_plain(writer, name, value) : put_encoded_text(writer, name, value);
+	return bm_is_ascii(value) ? put_plain(writer, name, value) : bm_writer_put_encoded_text(writer, name, value);
 }
 
 static enum bm_code put_encoded_address(struct bm_writer *writer, struct bm_span name, struct bm_span value)
@@ -354,8 +354,7 @@ static enum bm_code put_encoded_address(struct bm_writer *writer, struct bm_span
 		code = bm_address_append_group(&writer->field, bm_buf_view(&storage), column);
 	bm_buf_deinit(&storage);
 	if (code == BM_E_ADDRESS)
-		return bm_error_set(writer->err, BM_E_MESSAGE, "MB022", "header %.*s is not ASCII and cannot be encoded",
-			(int)name.size, (const char *)name.data);
+		return bm_merge_header(writer, name, value, true);
 	return code == BM_OK ? put_line(writer, encoded_limit(writer)) : bm_writer_no_room(writer, code);
 }
 
@@ -590,7 +589,7 @@ static enum bm_code put_composed_headers(struct bm_writer *writer)
 	return code == BM_OK ? put_mime(writer) : code;
 }
 
-static enum bm_code put_raw(struct bm_writer *writer, const struct bm_field *field)
+enum bm_code bm_writer_put_raw(struct bm_writer *writer, const struct bm_field *field)
 {
 	bool fold = !writer->draft->options->trust_wrapping;
 
@@ -616,7 +615,7 @@ static enum bm_code put_raw_fields(struct bm_writer *writer)
 		else if (!done)
 			code = put_planned(writer, field->name, &done);
 		if (code == BM_OK && !done && !bm_merge_wants(writer->draft, field->value))
-			code = put_raw(writer, field);
+			code = bm_is_ascii(field->raw) ? bm_writer_put_raw(writer, field) : bm_utf8_header(writer, field);
 	}
 	return code;
 }

@@ -339,6 +339,96 @@ static void what_no_dsn_can_tell_is_relayed(void **state)
 	}
 }
 
+/* conformance: 63 */
+static void an_envelope_identifier_of_all(void **state)
+{
+	(void)state;
+	struct world *world = make_world(four, 4);
+	world->run_options.envid = "campaign 7";
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_true(bm_span_equal(world->last_transaction.envid, bm_span_of("campaign 7")));
+	free_world(world);
+}
+
+static const char *const columns[] = {"email", "letter"};
+
+static struct world *identified_world(const char *const *list, size_t count, const char *envid)
+{
+	struct world *world = make_world(list, count);
+	world->run_options.envid = envid;
+	world->run_options.columns = columns;
+	world->run_options.column_count = 2;
+	return world;
+}
+
+/* conformance: 63 */
+static void each_recipient_has_its_own_where_it_varies(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org"};
+	struct world *world = identified_world(list, 2, "c7/{{ letter }}-{{seq}}/{{email}}");
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_string_equal(world->story, "connect0 send0(a@x.org) send0(b@x.org) quit0 ");
+	assert_string_equal(world->last_envid, "c7/b-2/b@x.org");
+	free_world(world);
+	/* Beside the slots of the message. */
+	world = identified_world(list, 2, "{{email}}");
+	world->merge = true;
+	world->body = "Dear {{name}}\r\n";
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_string_equal(world->last_envid, "b@x.org");
+	assert_int_equal(world->outcomes[1], BM_OUTCOME_ACCEPTED);
+	free_world(world);
+}
+
+/* conformance: 63, A21 */
+static void one_that_cannot_be_said_is_no_recipients_to_send(void **state)
+{
+	(void)state;
+	static char long_one[160];
+	static const char *const list[] = {"a@x.org", "\xc3\xbc <b@x.org>", long_one, "c@x.org"};
+	snprintf(long_one, sizeof long_one, "%0120d <d@x.org>", 7);
+	struct world *world = identified_world(list, 4, "{{email}}");
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_string_equal(world->story, "connect0 send0(a@x.org) send0(c@x.org) quit0 ");
+	assert_int_equal(world->outcomes[2], BM_OUTCOME_INVALID);
+	assert_int_equal(world->outcomes[3], BM_OUTCOME_INVALID);
+	free_world(world);
+}
+
+/* conformance: 63 */
+static void templates_that_are_none(void **state)
+{
+	(void)state;
+	static char long_one[BM_ENVID_MAX + 2];
+	static char many[40 * 8];
+	memset(long_one, 'x', BM_ENVID_MAX + 1);
+	for (size_t i = 0; i < 33; i++)
+		memcpy(many + i * 8, "{{seq}} ", 8);
+	static const struct {
+		const char *envid;
+		const char *text;
+	} cases[] = {{"{{nobody}}", "no column \"nobody\""}, {"a{{seq", "without }}"}, {"a\tb", "printable"},
+		{"\xc3\xbc", "printable"}, {long_one, "more than 100"}, {many, "more than 32"}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct bm_error err = BM_ERROR_INIT;
+		struct bm_envid envid;
+		assert_int_equal(bm_envid_init(&envid, cases[i].envid, columns, 2, &err), BM_E_CONF);
+		assert_non_null(strstr(err.text, cases[i].text));
+	}
+	struct bm_envid envid;
+	unsigned char out[BM_ENVID_MAX];
+	struct bm_record record = {.seq = 5};
+	size_t size = 9;
+	assert_int_equal(bm_envid_init(&envid, NULL, NULL, 0, NULL), BM_OK);
+	assert_true(bm_envid_write(&envid, NULL, out, &size));
+	assert_int_equal(size, 0);
+	/* A row that is too short has no value there. */
+	assert_int_equal(bm_envid_init(&envid, "{{letter}}{{seq}}", columns, 2, NULL), BM_OK);
+	assert_true(bm_envid_write(&envid, &record, out, &size));
+	assert_int_equal(size, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +449,10 @@ int main(void)
 		cmocka_unit_test(several_connections_that_are_turned_away_are_told_once),
 		cmocka_unit_test(temporary_failures_and_failures_of_tls_are_failed_connects),
 		cmocka_unit_test(what_no_dsn_can_tell_is_relayed),
+		cmocka_unit_test(an_envelope_identifier_of_all),
+		cmocka_unit_test(each_recipient_has_its_own_where_it_varies),
+		cmocka_unit_test(one_that_cannot_be_said_is_no_recipients_to_send),
+		cmocka_unit_test(templates_that_are_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

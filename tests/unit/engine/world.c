@@ -230,6 +230,8 @@ static enum bm_code submit(void *user, size_t slot, const struct bm_smtp_transac
 	assert_false(world->told_events);
 	assert_int_equal(check_needs(&world->offers[wire->server], transaction), 0);
 	world->last_transaction = *transaction;
+	snprintf(world->last_envid, sizeof world->last_envid, "%.*s", (int)transaction->envid.size,
+		transaction->envid.size == 0 ? "" : (const char *)transaction->envid.data);
 	for (size_t i = 0; i < world->intended_count; i++) {
 		world->assigned[world->intended[i]] = (unsigned char)(wire->server + 1);
 		world->sent_with[world->intended[i]] = world->transactions + 1;

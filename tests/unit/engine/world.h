@@ -111,7 +111,8 @@ struct world {
 	uint64_t most_errors;      /* over one connection */
 	size_t last_refusals_max;
 	size_t last_window;
-	struct bm_smtp_transaction last_transaction;
+	struct bm_smtp_transaction last_transaction; /* what it points to is gone */
+	char last_envid[128];
 	/* The journal. */
 	struct bm_journal journal;
 	struct bm_journal *memory;
