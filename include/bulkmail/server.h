@@ -144,6 +144,9 @@ BM_API struct bm_log *bm_server_conversation(const struct bm_server *server);
 /* Where what is logged and not returned goes (MBS012, MBS016). NULL takes it away; the log stays the caller's. */
 BM_API void bm_server_set_errfile(struct bm_server *server, struct bm_log *log);
 
+/* How logs and reports name it: "host:port", "unix:/path". Its; valid until Smtp or Port is set. */
+BM_API const char *bm_server_name(const struct bm_server *server);
+
 BM_API bool bm_server_connected(const struct bm_server *server);
 
 /* The descriptor of the connection, -1 without one. It stays the server's. */

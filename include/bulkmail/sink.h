@@ -27,12 +27,21 @@ struct bm_sink_options {
 	const char *out;    /* the record, one JSON object a line, is added to this path; NULL: none; "-" standard output */
 	bool content;       /* the record holds each message's content */
 	bool discard;       /* nothing is recorded, and without a script nothing is checked: for benchmarks */
-	const char *extensions; /* EHLO keywords, joined by commas; NULL: all that the sink knows but BINARYMIME */
+	const char *extensions; /* EHLO keywords, joined by commas; NULL: the usual ones, see bulkmail-sink(5) */
+	/* TLS: PEM files; any certificate will do. NULL: none. */
+	const char *tls_cert;
+	const char *tls_key;       /* NULL: in tls_cert */
+	bool tls_wrapper;          /* TLS comes before the greeting */
+	bool tls_required;         /* MAIL and AUTH are refused in clear */
+	const char *tls_versions;  /* "1.2" or "1.0-1.1"; NULL: all */
+	const char *tls_ciphers;   /* OpenSSL's words; NULL: its default */
+	int tls_tickets;           /* after a handshake; 0: no session is resumed; -1: OpenSSL's default */
+	const char *tls_client_ca; /* asks for a client's certificate by this CA; NULL: does not ask */
 };
 
 #define BM_SINK_OPTIONS_INIT                                                                                           \
 	{                                                                                                                  \
-		.size = sizeof(struct bm_sink_options), .host = "127.0.0.1"                                                    \
+		.size = sizeof(struct bm_sink_options), .host = "127.0.0.1", .tls_tickets = -1                                 \
 	}
 
 /* What it has seen so far. */

@@ -278,6 +278,11 @@ void bm_server_set_errfile(struct bm_server *server, struct bm_log *log)
 	server->errfile = log;
 }
 
+const char *bm_server_name(const struct bm_server *server)
+{
+	return server->name;
+}
+
 bool bm_server_connected(const struct bm_server *server)
 {
 	return server->stream != NULL;

@@ -33,6 +33,16 @@ static const char help[] = "usage: bulkmail sink [OPTION]...\n"
 						   "  --discard           record and check nothing: for benchmarks\n"
 						   "  --extensions LIST   EHLO keywords, joined by commas\n"
 						   "  --port-file FILE    write the port's number into FILE once it listens\n"
+						   "\n"
+						   "  --tls-cert FILE     a certificate, PEM: EHLO offers STARTTLS\n"
+						   "  --tls-key FILE      its key, when it is not in there too\n"
+						   "  --tls-wrapper       TLS comes before the greeting\n"
+						   "  --tls-required      without it MAIL and AUTH are refused\n"
+						   "  --tls-versions MIN[-MAX]  1.0, 1.1, 1.2, 1.3\n"
+						   "  --tls-ciphers LIST  OpenSSL's words; TLS 1.3's begin with TLS_\n"
+						   "  --tls-tickets N     so many after a handshake; 0: no session is resumed\n"
+						   "  --tls-client-ca FILE  ask for a client's certificate\n"
+						   "\n"
 						   "  --help              this text\n";
 
 static int usage(const char *text, const char *value)
@@ -68,6 +78,17 @@ static bool parse_listen(struct sink_arguments *arguments, const char *text)
 	return true;
 }
 
+static bool parse_count(int *count, const char *text)
+{
+	char *end = NULL;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || value > 1000000)
+		return false;
+	*count = (int)value;
+	return true;
+}
+
 static void apply_option(struct sink_arguments *arguments, int option, const char *value)
 {
 	switch (option) {
@@ -93,6 +114,31 @@ static void apply_option(struct sink_arguments *arguments, int option, const cha
 	case 'p':
 		arguments->port_file = value;
 		break;
+	case 'C':
+		arguments->options.tls_cert = value;
+		break;
+	case 'K':
+		arguments->options.tls_key = value;
+		break;
+	case 'W':
+		arguments->options.tls_wrapper = true;
+		break;
+	case 'R':
+		arguments->options.tls_required = true;
+		break;
+	case 'V':
+		arguments->options.tls_versions = value;
+		break;
+	case 'X':
+		arguments->options.tls_ciphers = value;
+		break;
+	case 'T':
+		if (!parse_count(&arguments->options.tls_tickets, value))
+			arguments->status = usage("--tls-tickets wants a number, not ", value);
+		break;
+	case 'A':
+		arguments->options.tls_client_ca = value;
+		break;
 	case 'h':
 		fputs(help, stdout);
 		arguments->status = EX_OK;
@@ -115,6 +161,14 @@ static void parse_arguments(struct sink_arguments *arguments, int argc, char **a
 		{"discard", no_argument, NULL, 'd'},
 		{"extensions", required_argument, NULL, 'e'},
 		{"port-file", required_argument, NULL, 'p'},
+		{"tls-cert", required_argument, NULL, 'C'},
+		{"tls-key", required_argument, NULL, 'K'},
+		{"tls-wrapper", no_argument, NULL, 'W'},
+		{"tls-required", no_argument, NULL, 'R'},
+		{"tls-versions", required_argument, NULL, 'V'},
+		{"tls-ciphers", required_argument, NULL, 'X'},
+		{"tls-tickets", required_argument, NULL, 'T'},
+		{"tls-client-ca", required_argument, NULL, 'A'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},

@@ -23,6 +23,8 @@ static int answer(struct bm_sink_session *session, struct verdict verdict)
 	return bm_sink_answer(session, verdict.code, verdict.enhanced, verdict.text);
 }
 
+static const struct verdict tls_first = {530, "5.7.0", "Must issue a STARTTLS command first"};
+
 /* The usual answer to a fault of the client. */
 static struct verdict fault(
 	struct bm_sink_session *session, enum bm_sink_violation violation, struct bm_span line, struct verdict verdict)
@@ -41,9 +43,20 @@ static bool is_positive(int code)
 	return code / 100 == 2;
 }
 
+/* A reply of the script offers what it names, no matter what the sink could do. */
+static uint32_t offered(const struct bm_sink_session *session, bool ruled)
+{
+	uint32_t bits = session->shared->extensions;
+
+	if (ruled)
+		return bm_sink_shared_named(bm_buf_view(&session->reply));
+	return bits & ~(uint32_t)(session->secure ? BM_SINK_EXT_STARTTLS : BM_SINK_EXT_REQUIRETLS);
+}
+
 static void do_helo(struct bm_sink_session *session, const struct bm_sink_command *command)
 {
 	bool esmtp = command->verb == BM_SINK_ON_EHLO;
+	bool ruled = session->rule != NULL && session->rule->reply.data != NULL;
 	struct verdict verdict = {250, "", esmtp ? NULL : "sink.bulkmail.invalid"};
 
 	if (session->bad)
@@ -54,6 +67,7 @@ static void do_helo(struct bm_sink_session *session, const struct bm_sink_comman
 		return;
 	bm_sink_transaction_clear(session);
 	session->esmtp = esmtp;
+	session->offered = esmtp ? offered(session, ruled) : 0;
 	bm_buf_clear(&session->helo);
 	bm_sink_put(session, &session->helo, command->args);
 }
@@ -155,6 +169,8 @@ static struct verdict judge_mail(
 
 	if (session->bad)
 		return malformed;
+	if (session->shared->tls_required && !session->secure)
+		return fault(session, BM_SINK_V_BEFORE_TLS, command->line, tls_first);
 	if (session->helo.size == 0)
 		return fault(session, BM_SINK_V_NO_HELO, command->line, (struct verdict){503, "5.5.1", "EHLO first"});
 	if (transaction->open)
@@ -293,6 +309,34 @@ static void do_quit(struct bm_sink_session *session, const struct bm_sink_comman
 	session->quit = true;
 }
 
+static struct verdict judge_starttls(struct bm_sink_session *session, const struct bm_sink_command *command)
+{
+	bool able = session->shared->tls != NULL && !session->secure;
+
+	if (session->bad)
+		return malformed;
+	if (!bm_sink_offers(session, BM_SINK_EXT_STARTTLS))
+		bm_sink_report(session, BM_SINK_V_NOT_OFFERED, command->line);
+	if (session->secure)
+		return (struct verdict){503, "5.5.1", "TLS is on"};
+	if (command->args.size > 0)
+		return syntax(session, command->line);
+	if (!able)
+		return (struct verdict){502, "5.5.1", "Not implemented"};
+	return (struct verdict){220, "2.0.0", "Go ahead"};
+}
+
+/* What came behind it in clear is dropped: it is nobody's (RFC 3207, 4.2). */
+static void do_starttls(struct bm_sink_session *session, const struct bm_sink_command *command)
+{
+	int code = answer(session, judge_starttls(session, command));
+
+	if (!is_positive(code) || session->secure)
+		return;
+	bm_sink_take(session, session->cur.size);
+	session->state = BM_SINK_S_HANDSHAKE;
+}
+
 static void do_simple(struct bm_sink_session *session, const struct bm_sink_command *command)
 {
 	struct verdict verdict = {500, "5.5.2", "Command not known"};
@@ -346,13 +390,16 @@ static handler handler_of(enum bm_sink_event verb)
 		return do_rset;
 	case BM_SINK_ON_QUIT:
 		return do_quit;
+	case BM_SINK_ON_STARTTLS:
+		return do_starttls;
 	case BM_SINK_ON_NOOP:
 	case BM_SINK_ON_VRFY:
 	case BM_SINK_ON_HELP:
+	case BM_SINK_ON_LHLO:
 	case BM_SINK_ON_AUTH:
-	case BM_SINK_ON_STARTTLS:
 	case BM_SINK_ON_OTHER:
 	case BM_SINK_ON_CONNECT:
+	case BM_SINK_ON_HANDSHAKE:
 	case BM_SINK_ON_GREETING:
 	case BM_SINK_ON_CONTENT:
 	case BM_SINK_ON_END:

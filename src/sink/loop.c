@@ -23,6 +23,7 @@
 #define LINGER_MS 2000
 #define ACCEPT_PAUSE_MS 100
 #define SMALL_BUFFER 4096
+#define PUMP_ROUNDS 16
 
 struct bm_sink_conn {
 	struct bm_sink_conn *prev;
@@ -134,12 +135,19 @@ static enum bm_sink_action conn_action(const struct bm_sink_conn *conn)
 	return conn->discard.quit ? BM_SINK_CLOSE : BM_SINK_GO_ON;
 }
 
+/* So many octets go in or out at once. */
+static size_t conn_portion(const struct bm_sink_conn *conn, size_t size)
+{
+	uint64_t segment = conn->session == NULL ? 0 : bm_sink_session_segment(conn->session);
+	return segment > 0 && segment < size ? (size_t)segment : size;
+}
+
 static void conn_send(struct bm_sink_conn *conn)
 {
 	struct bm_buf *out = conn_out(conn);
 
 	while (out->size > 0 && !conn->gone) {
-		ssize_t sent = send(conn->fd, out->data, out->size, MSG_NOSIGNAL);
+		ssize_t sent = send(conn->fd, out->data, conn_portion(conn, out->size), MSG_NOSIGNAL);
 		if (sent >= 0)
 			bm_buf_consume(out, (size_t)sent);
 		else if (errno == EAGAIN)
@@ -151,19 +159,20 @@ static void conn_send(struct bm_sink_conn *conn)
 		bm_buf_clear(out);
 }
 
-/* Sends, and goes on with the input that had waited for room. */
+/* Sends, and goes on with the input that had waited for room; a flood lets others have their turn. */
 static void conn_pump(struct bm_sink_loop *loop, struct bm_sink_conn *conn)
 {
-	const struct bm_buf *out = conn_out(conn);
+	int rounds = 0;
 
 	do {
 		flush_log(loop);
 		if (loop->log_errno != 0)
 			return;
 		conn_send(conn);
-		if (out->size == 0 && conn->session != NULL)
+		if (conn_out(conn)->size == 0 && conn->session != NULL)
 			bm_sink_session_tick(conn->session);
-	} while (out->size > 0 && conn->session != NULL && conn_action(conn) == BM_SINK_GO_ON && !conn->gone);
+	} while (conn_out(conn)->size > 0 && conn->session != NULL && conn_action(conn) == BM_SINK_GO_ON && !conn->gone &&
+			 ++rounds < PUMP_ROUNDS);
 	flush_log(loop);
 }
 
@@ -249,7 +258,7 @@ static void conn_feed(struct bm_sink_loop *loop, struct bm_sink_conn *conn, size
 
 static void conn_read(struct bm_sink_loop *loop, struct bm_sink_conn *conn)
 {
-	ssize_t got = recv(conn->fd, loop->block, BLOCK_SIZE, 0);
+	ssize_t got = recv(conn->fd, loop->block, conn_portion(conn, BLOCK_SIZE), 0);
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;

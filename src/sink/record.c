@@ -136,9 +136,40 @@ void bm_sink_record_transaction(struct bm_sink_session *session, const struct bm
 	set(object, "reply", text_value(bm_span_trim(bm_buf_view(&session->reply))));
 	set(object, "bdat", json_boolean(transaction->chunked));
 	set(object, "violations", violations_value(seen));
+	if (session->secure)
+		set(object, "tls", json_true());
 	if (shared->content)
 		set(object, "content_base64", content_value(&session->content.kept));
 	set(object, "at", json_integer((json_int_t)shared->wall_ms));
+	add_line(session, object);
+}
+
+static json_t *name_value(const char *text)
+{
+	return text == NULL ? json_null() : text_value(bm_span_of(text));
+}
+
+void bm_sink_record_tls(struct bm_sink_session *session)
+{
+	struct bm_sink_tls_facts facts;
+
+	if (session->shared->digest == NULL)
+		return;
+	bm_sink_tls_facts(session->tls, &facts);
+	bool failed = facts.error[0] != '\0';
+	json_t *object = json_object();
+	set(object, "tls", failed ? json_null() : json_string(facts.version));
+	set(object, "connection", json_integer((json_int_t)session->number));
+	if (failed)
+		set(object, "error", json_string(facts.error));
+	else
+		set(object, "cipher", json_string(facts.cipher));
+	set(object, "name", name_value(facts.name));
+	if (!failed) {
+		set(object, "resumed", json_boolean(facts.resumed));
+		set(object, "client", name_value(facts.subject[0] == '\0' ? NULL : facts.subject));
+	}
+	set(object, "at", json_integer((json_int_t)session->shared->wall_ms));
 	add_line(session, object);
 }
 

@@ -58,6 +58,8 @@ static bool rule_fits(const struct bm_sink_rule *rule, const struct bm_sink_happ
 		return false;
 	if (!set_has(&rule->connection, happening->connection) || (rule->pipelined && !happening->pipelined))
 		return false;
+	if (rule->where != BM_SINK_ANYWHERE && (rule->where == BM_SINK_INSIDE_TLS) != happening->secure)
+		return false;
 	if (!rule->has_match)
 		return true;
 	return text_matches(rule, (both & ~of_content) != 0 ? happening->line : happening->mail);

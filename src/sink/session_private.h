@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of a session, for session.c, commands.c, transfer.c and record.c only. */
+/* The inside of a session, for the files of the session only. */
 #ifndef BM_SINK_SESSION_PRIVATE_H
 #define BM_SINK_SESSION_PRIVATE_H
 
@@ -10,6 +10,8 @@
 
 enum bm_sink_state {
 	BM_SINK_S_CONNECT,
+	BM_SINK_S_HANDSHAKE, /* TLS is due */
+	BM_SINK_S_SHAKING,   /* and under way */
 	BM_SINK_S_GREETING,
 	BM_SINK_S_COMMAND,
 	BM_SINK_S_SKIP,    /* the rest of a line that is too long */
@@ -47,8 +49,24 @@ struct bm_sink_session {
 	struct bm_span cur; /* input at hand, during feed and tick only */
 	struct bm_buf out;
 	struct bm_buf drip; /* goes out one octet at a time */
+	bool drip_wire;     /* it is TLS's own */
 	uint64_t drip_ms;
 	uint64_t drip_at;
+	uint64_t segment;
+
+	struct bm_sink_tls *tls; /* NULL: in clear */
+	struct bm_buf wire;      /* with TLS: what goes out */
+	bool secure;             /* the handshake is done */
+	bool truncated;          /* the end goes without close_notify */
+	const struct bm_sink_rule *shake_rule;
+	uint64_t shake_left; /* octets that the server still says in the handshake */
+
+	enum bm_sink_flood flood;
+	int flood_code;
+	uint64_t flood_left;
+	uint64_t flood_ms; /* 0: as fast as it can */
+	uint64_t flood_at;
+	uint64_t flood_until;
 
 	uint64_t *seen; /* of the rules that count on each connection anew */
 	bool pipelined; /* what comes next was there before the last reply */
@@ -64,8 +82,10 @@ struct bm_sink_session {
 	bool broken;  /* no memory: to be reset */
 	bool quit;    /* to be closed once all is said */
 	bool shut;    /* the greeting was a refusal */
-	bool esmtp;   /* EHLO was accepted */
-	bool bad;     /* the command line at hand is malformed */
+	bool greeted;
+	bool esmtp;       /* EHLO was accepted */
+	uint32_t offered; /* extensions, by the reply to EHLO */
+	bool bad;         /* the command line at hand is malformed */
 	struct bm_buf helo;
 	struct bm_buf reply; /* to the event at hand */
 	struct bm_buf chunk; /* the BDAT line */
@@ -91,6 +111,18 @@ void bm_sink_deliver(struct bm_sink_session *session);
 /* Both; returns the code that counts: the usual one when the rule sends nothing. */
 int bm_sink_answer(struct bm_sink_session *session, int code, const char *enhanced, const char *text);
 
+/* What a rule does beside its reply. */
+void bm_sink_apply(struct bm_sink_session *session, const struct bm_sink_rule *rule);
+
+/* A rule that ends or silences the session sends no usual reply. */
+bool bm_sink_rule_is_mute(const struct bm_sink_rule *rule);
+
+/* Works off the input that waits. */
+void bm_sink_run_waiting(struct bm_sink_session *session);
+
+/* Greeting name, extensions and transaction are as if they had never been. */
+void bm_sink_forget(struct bm_sink_session *session);
+
 /* Counts it, for the transaction at hand or as a line of the record. */
 void bm_sink_report(struct bm_sink_session *session, enum bm_sink_violation violation, struct bm_span line);
 
@@ -104,6 +136,22 @@ bool bm_sink_offers(const struct bm_sink_session *session, enum bm_sink_extensio
 
 /* Appends or marks the session as broken. */
 void bm_sink_put(struct bm_sink_session *session, struct bm_buf *to, struct bm_span span);
+
+/* handshake.c */
+
+bool bm_sink_step_handshake(struct bm_sink_session *session);
+bool bm_sink_step_shaking(struct bm_sink_session *session);
+void bm_sink_unseal(struct bm_sink_session *session);
+void bm_sink_seal(struct bm_sink_session *session);
+void bm_sink_rekey(struct bm_sink_session *session, uint64_t times);
+
+/* flood.c */
+
+/* Changes the reply at hand into the beginning of the flood. */
+void bm_sink_flood_start(struct bm_sink_session *session, const struct bm_sink_rule *rule);
+
+/* The next part of it. */
+void bm_sink_flood(struct bm_sink_session *session);
 
 /* commands.c */
 
@@ -127,6 +175,9 @@ struct bm_sink_result {
 
 /* Adds the transaction's line to the log. */
 void bm_sink_record_transaction(struct bm_sink_session *session, const struct bm_sink_result *result);
+
+/* How the handshake went. */
+void bm_sink_record_tls(struct bm_sink_session *session);
 void bm_sink_record_violation(struct bm_sink_session *session, enum bm_sink_violation violation, struct bm_span line);
 
 #endif

@@ -80,7 +80,7 @@ class ScriptSink:
         """Names, of transactions and of lines of their own."""
         names = set()
         for line in self.lines():
-            names.update(line["violations"] if "transaction" in line else [line["violation"]])
+            names.update(line["violations"] if "transaction" in line else [line["violation"]] if "violation" in line else [])
         return names
 
     def counters(self):
