@@ -68,7 +68,7 @@ def send(server, folder, rcpts, transport, password, *more):
     given |= {"user": secure_servers.USER, "password_file": secret}
     for name, value in given.items():
         options += ["--set", f"{name}={value}"]
-    return command.send([*options, *LIMITS.get(server.name, ()), *more], folder, seconds=60)
+    return command.send([*options, *LIMITS.get(server.name, ()), *more], folder, seconds=20)
 
 
 def check_log(server, tag, refused):
