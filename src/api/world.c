@@ -123,9 +123,12 @@ static enum bm_code begin_talk(struct line *line, struct bm_stream *stream, stru
 		return code;
 	}
 	code = bm_link_new(&line->link, line->world->loop, smtp, stream, line, err);
-	if (code == BM_OK)
-		set_state(line, LINE_GREETING);
-	return code;
+	if (code != BM_OK)
+		return code;
+	set_state(line, LINE_GREETING);
+	/* implicit TLS: the handshake was asked for already */
+	bm_link_stir(line->link);
+	return BM_OK;
 }
 
 static void on_connected(void *user, struct bm_stream *stream, const struct bm_error *why)

@@ -727,6 +727,16 @@ static enum bm_code make_bare(struct bm_message *message, struct bm_error *err)
 	return code == BM_OK ? BM_OK : bm_error_nomem(err);
 }
 
+/* A server with SMTPUTF8 has 8BITMIME, too. */
+static bool needs_seven(const struct bm_message *message)
+{
+	bool raw = false;
+
+	for (size_t i = 0; i < message->place_count; i++)
+		raw = raw || message->places[i].kind == BM_PLACE_RAW;
+	return !message->utf8 && (raw || message->eight_bit);
+}
+
 static enum bm_code compile(struct bm_message *message, const struct bm_draft *draft, struct bm_error *err)
 {
 	struct bm_writer writer = {.message = message, .draft = draft, .limit = header_limit(draft->options), .err = err};
@@ -753,7 +763,9 @@ static enum bm_code compile(struct bm_message *message, const struct bm_draft *d
 	bm_buf_deinit(&writer.field);
 	bm_buf_deinit(&writer.scratch);
 	message->eight_bit = message->eight_bit || !bm_is_ascii(bm_buf_view(&message->wire));
-	return code == BM_OK ? make_bare(message, err) : code;
+	if (code == BM_OK)
+		code = make_bare(message, err);
+	return code == BM_OK && needs_seven(message) ? bm_seven_new(&message->seven, message, err) : code;
 }
 
 /* A caller of another version has a struct of another size: what it does not know keeps its default. */
@@ -820,6 +832,7 @@ void bm_message_free(struct bm_message *message)
 {
 	if (message == NULL)
 		return;
+	bm_message_free(message->seven);
 	bm_buf_deinit(&message->wire);
 	bm_buf_deinit(&message->bare);
 	bm_arena_deinit(&message->arena);
@@ -834,7 +847,7 @@ const char *bm_message_sender(const struct bm_message *message)
 
 bool bm_message_eight_bit(const struct bm_message *message)
 {
-	return message->eight_bit;
+	return message->eight_bit && message->seven == NULL;
 }
 
 bool bm_message_utf8(const struct bm_message *message)

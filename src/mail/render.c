@@ -282,7 +282,7 @@ enum bm_code bm_message_render(
 	enum bm_code code = check_copy(message, copy, err);
 	if (code != BM_OK)
 		return code;
-	code = render_copy(message, render, copy);
+	code = render_copy(copy->seven_bit && message->seven != NULL ? message->seven : message, render, copy);
 	if (code == BM_OK)
 		return BM_OK;
 	render->count = 0;

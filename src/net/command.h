@@ -20,11 +20,18 @@ struct bm_command;
  */
 typedef void bm_command_fn(void *user, struct bm_secret *secret, const struct bm_error *err);
 
-/* Runs "/bin/sh -c command" with standard input from /dev/null and standard error as it is. */
+/*
+ * Runs "/bin/sh -c command" in a session of its own, with standard input from /dev/null and standard error as it is.
+ * BM_E_IO: it cannot be run.
+ */
 enum bm_code bm_command_start(struct bm_command **out, struct bm_loop *loop, const char *command, bm_command_fn *fn,
 	void *user, struct bm_error *err) BM_MUST_CHECK;
 
-/* Ends it and its process, fn is not called. NULL is fine. */
+/* With another time-out. */
+enum bm_code bm_command_start_within(struct bm_command **out, struct bm_loop *loop, const char *command,
+	uint64_t timeout_ms, bm_command_fn *fn, void *user, struct bm_error *err) BM_MUST_CHECK;
+
+/* Ends it and all processes of its group, fn is not called; before bm_loop_free. NULL is fine. */
 void bm_command_cancel(struct bm_command *command);
 
 /* The same, waiting for it. */

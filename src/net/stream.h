@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection as octets in both directions. Nothing above knows what is underneath: TCP, or the
- * file of a DummyServer.
+ * A connection as octets in both directions. Nothing above knows what is underneath: TCP, a Unix socket, TLS over
+ * either, or the file of a DummyServer.
  */
 #ifndef BM_NET_STREAM_H
 #define BM_NET_STREAM_H
@@ -97,8 +97,8 @@ static inline void bm_stream_free(struct bm_stream *stream)
 }
 
 struct bm_tcp_options {
-	const char *host; /* name or address literal, IPv4 or IPv6 ("::1", "[::1]") */
-	uint16_t port;
+	const char *host;           /* name, address literal, IPv4 or IPv6 ("::1", "[::1]"), or "unix:/path" */
+	uint16_t port;              /* of no meaning to a path, nor is source_address */
 	const char *source_address; /* NULL: the system's choice */
 	unsigned tries;             /* rounds over all addresses, at least 1 */
 	uint64_t timeout_ms;        /* for one address, at least 1 */

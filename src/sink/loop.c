@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@
 #define ACCEPT_PAUSE_MS 100
 #define SMALL_BUFFER 4096
 #define PUMP_ROUNDS 16
+#define UNIX "unix:"
 
 struct bm_sink_conn {
 	struct bm_sink_conn *prev;
@@ -496,6 +499,25 @@ static enum bm_code bind_first(struct bm_sink_loop *loop, const char *host, uint
 	return BM_OK;
 }
 
+/* A socket that a sink before us left behind is in the way. */
+static enum bm_code bind_path(struct bm_sink_loop *loop, const char *path, struct bm_error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat old;
+
+	if (path[0] == '\0' || strlen(path) >= sizeof address.sun_path)
+		return bm_error_set(err, BM_E_USAGE, "", "no path for a socket: \"%s\"", path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (lstat(path, &old) == 0 && S_ISSOCK(old.st_mode))
+		(void)unlink(path);
+	struct addrinfo info = {.ai_family = AF_UNIX, .ai_addr = (struct sockaddr *)&address, .ai_addrlen = sizeof address};
+	loop->listen_fd = open_listener(&info, loop->small);
+	if (loop->listen_fd < 0)
+		return bm_error_set_errno(err, BM_E_CONNECT, "", errno, "cannot listen on %s", path);
+	loop->path = strdup(path);
+	return loop->path == NULL ? bm_error_nomem(err) : BM_OK;
+}
+
 static bool watch(const struct bm_sink_loop *loop, int fd, void *data)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = data};
@@ -511,7 +533,8 @@ enum bm_code bm_sink_loop_listen(struct bm_sink_loop *loop, const char *host, ui
 	loop->block = malloc(BLOCK_SIZE);
 	if (loop->block == NULL)
 		return bm_error_nomem(err);
-	enum bm_code code = bind_first(loop, host, port, err);
+	bool path = strncmp(host, UNIX, sizeof UNIX - 1) == 0;
+	enum bm_code code = path ? bind_path(loop, host + sizeof UNIX - 1, err) : bind_first(loop, host, port, err);
 	if (code == BM_OK && !watch(loop, loop->listen_fd, loop))
 		return bm_error_set_errno(err, BM_E_IO, "", errno, "the sink cannot set up its loop");
 	return code;
@@ -540,5 +563,8 @@ void bm_sink_loop_deinit(struct bm_sink_loop *loop)
 	close_if_open(loop->listen_fd);
 	close_if_open(loop->wake_fd);
 	close_if_open(loop->epoll_fd);
+	if (loop->path != NULL)
+		(void)unlink(loop->path);
+	free(loop->path);
 	free(loop->block);
 }

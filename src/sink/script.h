@@ -138,13 +138,17 @@ struct bm_sink_script {
 	size_t count;
 };
 
-/* What happened; line is the command, mail the MAIL command of the transaction for content and end. */
+/*
+ * What happened; line is the command, mail the MAIL command of the transaction for content and end. With each the end
+ * is that of one recipient, whose address is line.
+ */
 struct bm_sink_happening {
 	uint32_t events;
 	uint64_t connection;
 	uint64_t *seen; /* of the connection: one counter for each rule; NULL without rules */
 	bool pipelined;
 	bool secure; /* inside TLS */
+	bool each;
 	uint64_t after;
 	struct bm_span line;
 	struct bm_span mail;

@@ -72,6 +72,7 @@ void bm_sink_forget(struct bm_sink_session *session)
 	bm_buf_clear(&session->helo);
 	session->esmtp = false;
 	session->offered = 0;
+	session->login.done = false;
 	session->pipelined = false;
 }
 
@@ -117,6 +118,7 @@ struct bm_sink_session *bm_sink_session_new(struct bm_sink_shared *shared, uint6
 	bm_buf_init(&session->helo, LIST_MAX);
 	bm_buf_init(&session->reply, OUTPUT_MAX);
 	bm_buf_init(&session->chunk, LIST_MAX);
+	bm_sink_login_init(&session->login);
 	bufs_init(&session->transaction);
 	bm_sink_content_init(&session->content, shared->digest, shared->content ? (size_t)shared->size_max : 0);
 	return session;
@@ -128,6 +130,7 @@ void bm_sink_session_free(struct bm_sink_session *session)
 		return;
 	bm_sink_transaction_clear(session);
 	bufs_deinit(&session->transaction);
+	bm_sink_login_deinit(&session->login);
 	bm_sink_content_deinit(&session->content);
 	bm_buf_deinit(&session->in);
 	bm_buf_deinit(&session->out);
@@ -157,6 +160,7 @@ bool bm_sink_gate(struct bm_sink_session *session, uint32_t events, struct bm_sp
 			.seen = session->seen,
 			.pipelined = session->pipelined,
 			.secure = session->secure,
+			.each = session->due.size > 0,
 			.after = session->trip,
 			.line = line,
 			.mail = bm_buf_view(&session->transaction.mail),

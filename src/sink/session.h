@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One connection's SMTP server (RFC 5321, 2920, 3030, 1870, 6152, 3207) without a socket:
+ * One connection's SMTP server (RFC 5321, 2920, 3030, 1870, 6152, 3207, 4954; LMTP: 2033) without a socket:
  * octets and time in; octets, an action and a deadline out. What it records goes
  * into the shared log and must be written before the output is sent.
  */
@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "bulkmail/sink.h"
+#include "sink/auth.h"
 #include "sink/script.h"
 #include "sink/tls.h"
 
@@ -44,6 +45,9 @@ struct bm_sink_shared {
 	struct bm_sink_tls_context *tls; /* NULL: none; owned */
 	bool tls_wrapper;                /* it comes before the greeting */
 	bool tls_required;               /* nothing is done in clear */
+	struct bm_sink_auth *auth;       /* NULL: none; owned */
+	bool auth_required;              /* before MAIL */
+	bool lmtp;                       /* RFC 2033 in place of SMTP */
 	uint64_t size_max;               /* of a content */
 	EVP_MD *digest;                  /* NULL: no record is kept */
 	bool content;                    /* the record holds the content */
@@ -58,7 +62,7 @@ struct bm_sink_shared {
 enum bm_code bm_sink_shared_init(
 	struct bm_sink_shared *shared, const char *extensions, bool recorded, struct bm_error *err) BM_MUST_CHECK;
 
-/* Makes the replies to EHLO anew: what it offers hangs on tls. */
+/* Makes the replies to EHLO anew: what it offers hangs on tls and auth. */
 enum bm_code bm_sink_shared_offer(
 	struct bm_sink_shared *shared, const char *extensions, struct bm_error *err) BM_MUST_CHECK;
 

@@ -40,6 +40,16 @@ struct bm_sink_transaction {
 	struct bm_buf refused;    /* each address ends in NUL */
 };
 
+struct bm_sink_login {
+	bool active;                       /* the next line is a response */
+	bool done;                         /* who it is was proven */
+	bool initial;                      /* AUTH came with a response */
+	struct bm_sink_exchange *exchange; /* NULL: none, or it is all the script's */
+	struct bm_buf mechanism;
+	struct bm_buf user;
+	struct bm_buf text; /* of a 334 */
+};
+
 struct bm_sink_session {
 	struct bm_sink_shared *shared;
 	uint64_t number;
@@ -91,7 +101,12 @@ struct bm_sink_session {
 	struct bm_buf chunk; /* the BDAT line */
 	uint64_t chunk_left;
 	bool chunk_last;
+	uint64_t number_given; /* the content's in the record; 0: it has none yet */
+	struct bm_span due;    /* LMTP: recipients that have no reply to the content yet */
+	bool taken;            /* by one of the others */
+	char hash[BM_SINK_HASH_HEX];
 	uint64_t trip; /* octets of content at which a rule waits */
+	struct bm_sink_login login;
 	struct bm_sink_transaction transaction;
 	struct bm_sink_content content;
 };
@@ -159,6 +174,25 @@ void bm_sink_flood(struct bm_sink_session *session);
 bool bm_sink_step_command(struct bm_sink_session *session);
 bool bm_sink_step_skip(struct bm_sink_session *session);
 
+/* params.c */
+
+enum bm_sink_params {
+	BM_SINK_PARAMS_RIGHT,
+	BM_SINK_PARAMS_UNKNOWN,
+	BM_SINK_PARAMS_WRONG,
+};
+
+/* Takes what MAIL's say into the transaction. */
+enum bm_sink_params bm_sink_params_check(
+	struct bm_sink_session *session, enum bm_sink_event verb, struct bm_span params);
+
+/* login.c */
+
+void bm_sink_login_init(struct bm_sink_login *login);
+void bm_sink_login_deinit(struct bm_sink_login *login);
+void bm_sink_do_auth(struct bm_sink_session *session, const struct bm_sink_command *command);
+void bm_sink_do_response(struct bm_sink_session *session, const struct bm_sink_command *command);
+
 /* transfer.c */
 
 void bm_sink_content_start(struct bm_sink_session *session);
@@ -168,16 +202,24 @@ bool bm_sink_step_end(struct bm_sink_session *session);
 
 /* record.c */
 
+/* recipients: as those of the transaction. */
 struct bm_sink_result {
 	bool accepted;
-	const char *hash;
+	uint64_t number;
+	struct bm_span recipients;
 };
+
+/* Takes the next text up to its NUL off a list. */
+struct bm_span bm_sink_next_entry(struct bm_span *list);
 
 /* Adds the transaction's line to the log. */
 void bm_sink_record_transaction(struct bm_sink_session *session, const struct bm_sink_result *result);
 
 /* How the handshake went. */
 void bm_sink_record_tls(struct bm_sink_session *session);
+
+/* Who tried to log in, how, and whether it worked. Never with what. */
+void bm_sink_record_auth(struct bm_sink_session *session, bool success);
 void bm_sink_record_violation(struct bm_sink_session *session, enum bm_sink_violation violation, struct bm_span line);
 
 #endif

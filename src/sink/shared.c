@@ -73,6 +73,19 @@ static bool is_elsewhere(struct bm_span item, bool inside)
 	return bit == (uint32_t)(inside ? BM_SINK_EXT_STARTTLS : BM_SINK_EXT_REQUIRETLS);
 }
 
+/* Unless the list of extensions has it already. */
+static bool auth_is_due(const struct bm_sink_shared *shared, bool inside)
+{
+	bool here = inside || !shared->tls_required;
+	return shared->auth != NULL && here && (shared->extensions & BM_SINK_EXT_AUTH) == 0;
+}
+
+static enum bm_code add_auth(const struct bm_sink_shared *shared, struct bm_buf *ehlo, bool inside)
+{
+	enum bm_code code = bm_buf_append_str(ehlo, "\r\n250-AUTH");
+	return code == BM_OK ? bm_sink_auth_list(shared->auth, inside, ehlo) : code;
+}
+
 static enum bm_code make_ehlo(struct bm_sink_shared *shared, struct bm_buf *ehlo, struct bm_span list, bool inside)
 {
 	bm_buf_clear(ehlo);
@@ -87,6 +100,10 @@ static enum bm_code make_ehlo(struct bm_sink_shared *shared, struct bm_buf *ehlo
 			continue;
 		last = ehlo->size + 2;
 		code = add_line(shared, ehlo, item);
+	}
+	if (code == BM_OK && auth_is_due(shared, inside)) {
+		last = ehlo->size + 2;
+		code = add_auth(shared, ehlo, inside);
 	}
 	if (code == BM_OK)
 		code = bm_buf_append_str(ehlo, "\r\n");
@@ -123,6 +140,7 @@ enum bm_code bm_sink_shared_offer(struct bm_sink_shared *shared, const char *ext
 	enum bm_code code = make_ehlo(shared, &shared->ehlo, list, false);
 	if (code == BM_OK)
 		code = make_ehlo(shared, &shared->ehlo_tls, list, true);
+	shared->extensions |= shared->auth == NULL ? 0 : BM_SINK_EXT_AUTH;
 	if (code == BM_E_NOMEM)
 		return bm_error_nomem(err);
 	if (code != BM_OK)
@@ -150,6 +168,7 @@ void bm_sink_shared_deinit(struct bm_sink_shared *shared)
 	bm_buf_deinit(&shared->ehlo);
 	bm_buf_deinit(&shared->ehlo_tls);
 	bm_sink_tls_context_free(shared->tls);
+	bm_sink_auth_free(shared->auth);
 	bm_buf_deinit(&shared->log);
 	bm_sink_script_deinit(&shared->script);
 }

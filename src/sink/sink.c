@@ -56,6 +56,10 @@ static enum bm_code set_up(struct bm_sink *sink, const struct bm_sink_options *o
 
 	if (code == BM_OK)
 		code = set_up_tls(sink, options, err);
+	sink->shared.auth_required = options->auth_required;
+	sink->shared.lmtp = options->lmtp;
+	if (code == BM_OK && options->auth != NULL)
+		code = bm_sink_auth_new(&sink->shared.auth, options->auth, options->user, options->password_file, err);
 	if (code == BM_OK)
 		code = bm_sink_shared_offer(&sink->shared, options->extensions, err);
 	if (code == BM_OK && options->script != NULL)
@@ -63,7 +67,8 @@ static enum bm_code set_up(struct bm_sink *sink, const struct bm_sink_options *o
 	if (code != BM_OK)
 		return code;
 	sink->shared.content = recorded && options->content;
-	sink->loop.discard = options->discard && options->script == NULL && options->tls_cert == NULL;
+	sink->loop.discard = options->discard && options->script == NULL && options->tls_cert == NULL &&
+						 options->auth == NULL && !options->lmtp;
 	sink->loop.small = bm_sink_script_stops_reading(&sink->shared.script);
 	if (recorded)
 		code = open_record(sink, options->out, err);

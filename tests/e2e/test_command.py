@@ -232,7 +232,10 @@ CONF_LINES = [
     ("Port = twentyfive", ("twentyfive", "expected a number")),
     ("no_such_thing = 1", ("no_such_thing",)),
     ("just words", ("just words",)),
-    ("tls = verify", ("tls", "yet")),
+    ("tls = yes", ("tls", "expected none, may, encrypt or verify")),
+    ("auth = PLAIN NTLM", ("auth", "NTLM", "SCRAM-SHA-256")),
+    ("user = me", ("user", "password_file or password_command")),
+    ("password_command = pass", ("password_command", "user")),
     ("rate = 10 a second", ("rate", "expected a number, N/s")),
 ]
 
@@ -240,25 +243,46 @@ CONF_LINES = [
 @pytest.mark.parametrize("line, said", CONF_LINES, ids=[line for line, _ in CONF_LINES])
 def test_conf_error(line, said, tmp_path, sink_of):  # noqa: F811
     # manual: MBO002, conf-types, conf-bad-line, connections, rate
-    (tmp_path / "bad.conf").write_text(f"define package Mail::Bulkmail::Server\n\n{line}\n")
+    (tmp_path / "bad.conf").write_text(
+        f"define package Mail::Bulkmail::Server\n\n{line}\nSmtp @= localhost\nDomain = c.example\nTries = 1\n"
+    )
+    (tmp_path / "bad.conf").chmod(0o600)
     nothing_sent(tmp_path, sink_of(), CONF, ("bad.conf:3", *said), **{"--conf": "bad.conf"})
 
 
-LATER_VALUES = (
-    "tls=verify tls_wrapper=1 tls_ca_file=/etc/hosts tls_pin=sha256:x user=x password_file=x password_command=x "
-    "auth=plain in_doubt=resend"
+def test_what_cannot_be_honoured_yet_is_refused(tmp_path, sink_of):  # noqa: F811
+    nothing_sent(tmp_path, sink_of(), CONF, ("in_doubt", "this version cannot"), "--set", "in_doubt=resend")
+
+
+WRONG_VALUES = (
+    "tls=yes tls_wrapper=2 tls_ca_file= tls_pin= user= password_file= password_command= auth=NTLM protocol=http "
+    "tls_cert_file= tls_key_file= Port=0 no_such_thing=1"
 ).split()
 
 
-@pytest.mark.parametrize("value", LATER_VALUES)
-def test_what_cannot_be_honoured_yet_is_refused(value, tmp_path, sink_of):  # noqa: F811
-    # manual: tls, tls_wrapper, tls_ca_file, tls_pin, user, password_file, password_command, auth
-    nothing_sent(tmp_path, sink_of(), CONF, (value.split("=")[0], "this version cannot"), "--set", value)
+@pytest.mark.parametrize("value", WRONG_VALUES)
+@pytest.mark.parametrize("name", ["send", "check", "talk"])
+def test_a_wrong_value_of_set_is_conf_everywhere(name, value, tmp_path, sink_of):  # noqa: F811
+    # manual: tls, tls_wrapper, tls_ca_file, tls_pin, user, password_file, password_command, auth, protocol, MBO004
+    sink = sink_of()
+    options = ["--server", sink.address, "--set", value]
+    options += ["NOOP"] if name == "talk" else options_for(tmp_path, [], TWO)
+    done = run(name, *options)
+    assert (done.status, done.stdout) == (CONF, ""), done.stderr
+    assert value.split("=")[0] in done.stderr
+    assert sink.counters()["connections"] == 0
+
+
+@pytest.mark.parametrize("value", ["notify=always", "notify=never,delay", "ret=body", "require_tls=yes", "envid="])
+def test_wrong_values_of_a_campaign(value, tmp_path, sink_of):  # noqa: F811
+    # manual: notify, ret, envid, require_tls
+    nothing_sent(tmp_path, sink_of(), CONF, value.split("=")[0], "--set", value)
 
 
 HONOURED_VALUES = (
     "connections=1 connections=1000 pipelining=off pipelining=envelope pipelining=message pipelining=stream "
-    "pipelining=auto pipeline_depth=1 rate=1000 rate=60000/m tls=none in_doubt=hold"
+    "pipelining=auto pipeline_depth=1 rate=1000 rate=60000/m tls=none tls=may in_doubt=hold protocol=smtp "
+    "notify=never notify=FAILURE,delay ret=hdrs envid=n-{{seq}} require_tls=0"
 ).split()
 
 
@@ -445,8 +469,17 @@ def test_body_and_headers_by_options(tmp_path, sink_of):  # noqa: F811
     assert (shared["recipients"], [one["recipients"] for one in each]) == (TWO, [[to] for to in TWO])
 
 
-def test_8bit_message(tmp_path, sink_of):  # noqa: F811
-    content = MESSAGE + "Gr\u00fc\u00dfe\n".encode()
+SIGNED = (
+    b"From: a@b.example\nTo: c@b.example\nMIME-Version: 1.0\n"
+    b'Content-Type: multipart/signed; protocol="application/pgp-signature"; boundary="b"\n\n'
+    b"--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nh\xc3\xa4llo\n"
+    b"--b\nContent-Type: application/pgp-signature\n\nsignature\n--b--\n"
+)
+
+
+def test_8bit_message_that_is_signed(tmp_path, sink_of):  # noqa: F811
+    # conformance: 59, 60
+    content = SIGNED
     willing, other = sink_of(), sink_of(options=["--extensions", "PIPELINING"])
     done = send(tmp_path, [other], TWO, *SOON, "--outcomes", "-", "--set", "ERRFILE=errors", content=content)
     assert done.status == NO_SERVER
@@ -514,8 +547,7 @@ def test_check(tmp_path, sink_of):  # noqa: F811
 
 def test_check_tells_that_a_server_cannot_take_the_message(tmp_path, sink_of):  # noqa: F811
     sink = sink_of(options=["--extensions", "PIPELINING"])
-    content = b"From: a@b.example\nTo: c@b.example\n\nh\xc3\xa4llo\n"
-    done = run("check", *options_for(tmp_path, [sink], TWO, content=content))
+    done = run("check", *options_for(tmp_path, [sink], TWO, content=SIGNED))
     assert done.status == NO_SERVER
     assert "8BITMIME" in done.stderr and "127.0.0.1" in done.stderr
 

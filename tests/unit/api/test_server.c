@@ -130,25 +130,31 @@ static void texts_are_unset_at_first(void **state)
 }
 
 /* manual: connections, pipelining, pipeline_depth, tls, tls_wrapper, tls_ca_file, tls_pin, user, password_file */
-/* manual: password_command, auth, rate, MBO004 */
+/* manual: password_command, auth, rate, protocol, tls_cert_file, tls_key_file, MBO004 */
 static void what_cannot_be_honoured_is_refused(void **state)
 {
 	(void)state;
-	static const struct bm_attribute later[] = {{"connections", "0"}, {"pipelining", "fast"}, {"pipeline_depth", "0"},
-		{"tls", "verify"}, {"tls_wrapper", "1"}, {"tls_ca_file", "/etc/ca"}, {"tls_pin", "sha256:00"}, {"user", "me"},
-		{"password_file", "/etc/p"}, {"password_command", "pass"}, {"auth", "PLAIN"}, {"rate", "5/60"}};
+	static const struct bm_attribute wrong[] = {{"connections", "0"}, {"pipelining", "fast"}, {"pipeline_depth", "0"},
+		{"tls", "yes"}, {"tls_wrapper", "2"}, {"tls_ca_file", ""}, {"tls_pin", ""}, {"tls_cert_file", ""},
+		{"tls_key_file", "a\nb"}, {"user", ""}, {"password_file", ""}, {"password_command", ""},
+		{"auth", "PLAIN, NTLM"}, {"auth", " , "}, {"rate", "5/60"}, {"protocol", "http"}};
+	static const struct bm_attribute fine[] = {{"connections", "1"}, {"pipelining", "envelope"}, {"tls", "verify"},
+		{"tls_wrapper", "0"}, {"tls_ca_file", "/etc/ca"}, {"tls_pin", "00"}, {"tls_cert_file", "/etc/c"},
+		{"tls_key_file", "/etc/k"}, {"user", "me"}, {"password_file", "/etc/p"}, {"password_command", "pass"},
+		{"auth", "xoauth2,PLAIN"}, {"protocol", "lmtp"}};
 	struct bm_server *server = new_server();
 	struct bm_server_options options = BM_SERVER_OPTIONS_INIT;
 	struct bm_server *other = server;
 	struct bm_error err = BM_ERROR_INIT;
-	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
-		refuse(server, later[i].name, later[i].value);
-	set_attribute(server, "connections", "1");
-	set_attribute(server, "pipelining", "envelope");
-	set_attribute(server, "tls", "none");
-	set_attribute(server, "tls_wrapper", "0");
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		refuse(server, wrong[i].name, wrong[i].value);
+	assert_attribute(server, "tls_wrapper", NULL);
+	for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+		set_attribute(server, fine[i].name, fine[i].value);
+		assert_attribute(server, fine[i].name, fine[i].value);
+	}
 	bm_server_free(server);
-	options.tls = "encrypt";
+	options.auth = "GSSAPI";
 	assert_int_not_equal(bm_server_new(&other, &options, &err), BM_OK);
 	assert_string_equal(err.id, "MBO004");
 	assert_null(other);

@@ -425,6 +425,9 @@ struct bm_message *message_of(const struct world *world, bool use_envelope)
 	options_.merge = world->merge;
 	options_.columns = columns;
 	options_.column_count = world->merge ? 2 : 0;
+	for (const struct bm_header *one = world->headers; one != NULL && one->name != NULL; one++)
+		options_.header_count++;
+	options_.headers = world->headers;
 	options_.from = world->from;
 	options_.to = "list@x.example";
 	options_.use_envelope = use_envelope;

@@ -94,7 +94,8 @@ struct world {
 	char said[4096];  /* their texts */
 	const char *body; /* of the message */
 	const char *from;
-	bool merge; /* {{name}} is a slot, for the record's first letter */
+	const struct bm_header *headers; /* ends with a NULL */
+	bool merge;                      /* {{name}} is a slot, for the record's first letter */
 	struct bm_run_options run_options;
 	const char *const *bans; /* ends with NULL */
 	size_t outcome_capacity;

@@ -329,7 +329,7 @@ static void declares_an_eight_bit_body(void **state)
 																	 "e\n");
 	assert_int_equal(bm_message_new(&message, &options, NULL), BM_OK);
 	char *text = copy_render(message, NULL, 0);
-	assert_true(bm_message_eight_bit(message));
+	assert_false(bm_message_eight_bit(message));
 	assert_non_null(strstr(text, "\r\nContent-type: text/plain; charset=utf-8\r\n"));
 	assert_non_null(strstr(text, MIME "Content-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\xc3\x9f"
 									  "e\r\n"));

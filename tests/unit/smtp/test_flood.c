@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server that does not stop talking, in every phase: the session ends within the limits of a reply, and its memory
- * stays small. Linked with --wrap to count it.
+ * A server that does not stop talking, or hardly talks, in every phase: the session ends within the limits of a reply
+ * or at the phase's deadline, and its memory stays small. Linked with --wrap to count it.
  */
 #include "peer.h"
 
@@ -233,7 +233,7 @@ static void lines_without_an_end(void **state)
 }
 
 /* Replies that nothing was said for. */
-/* conformance: A15, F15 */
+/* conformance: F15, A15 */
 static void replies_without_an_end(void **state)
 {
 	(void)state;
@@ -374,6 +374,40 @@ static void keyword_bombs(void **state)
 	}
 }
 
+/* One octet a second, of one line or of many. */
+static void drip(size_t phase, const char *text)
+{
+	struct flood flood;
+	start(&flood, phase);
+	uint64_t deadline = bm_smtp_deadline(flood.smtp);
+	size_t length = strlen(text);
+	assert_in_range(deadline, 2000, 600000);
+	for (uint64_t now = 0; now < deadline; now += 1000) {
+		size_t at = now / 1000 % length;
+		/* a long line is not begun again */
+		at = length > 8 || now < 1000 * length ? at : length - 1;
+		bm_smtp_feed(flood.smtp, text + at, 1, now);
+		bm_smtp_tick(flood.smtp, now);
+		assert_true(bm_smtp_deadline(flood.smtp) == deadline);
+	}
+	bm_smtp_tick(flood.smtp, deadline);
+	pump(&flood);
+	assert_true(flood.closed);
+	bool quits = phases[phase].command == BM_SMTP_QUIT;
+	assert_int_equal(flood.end, quits ? BM_SMTP_END_QUIT : BM_SMTP_END_TIMEOUT);
+	stop(&flood);
+}
+
+/* conformance: 16, F03, F29, A16 */
+static void a_drip_gains_nothing(void **state)
+{
+	(void)state;
+	for (size_t phase = 0; phase < PHASES; phase++) {
+		drip(phase, "250 x");
+		drip(phase, "250-several\r\n");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -383,6 +417,7 @@ int main(void)
 		cmocka_unit_test(large_replies_to_all),
 		cmocka_unit_test(tells_the_first_lines),
 		cmocka_unit_test(keyword_bombs),
+		cmocka_unit_test(a_drip_gains_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,7 +217,7 @@ static void nobody_is_left(void **state)
 	RUN(scenarios);
 }
 
-/* F23: who was answered keeps the answer, the others' content was not all sent. */
+/* Who was answered keeps the answer, the others' content was not all sent. */
 /* conformance: F23 */
 static void content_is_cut(void **state)
 {

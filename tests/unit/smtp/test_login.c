@@ -93,7 +93,7 @@ static void run(const struct scenario *scenarios, size_t count)
 #define RUN(scenarios) run(scenarios, sizeof(scenarios) / sizeof((scenarios)[0]))
 #define CLOSED(how) "closed " how "\n"
 
-/* conformance: 28, 47, 48, 54 */
+/* conformance: 28, 47, 48, 52, 54 */
 static void logs_in(void **state)
 {
 	(void)state;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Every allocation of a session fails once: nobody's fate is lost, told twice or too good. Linked with --wrap. */
 #include "../unit.h"
+#include "base/secret.h"
+#include "smtp/sasl.h"
 #include "smtp/smtp.h"
 
 #include <stdlib.h>
@@ -170,6 +172,7 @@ static bool run_once(size_t which, enum bm_smtp_pipelining mode, struct tally *t
 	return allocations > which;
 }
 
+/* conformance: F51 */
 static void every_allocation_may_fail(void **state)
 {
 	(void)state;
@@ -185,6 +188,137 @@ static void every_allocation_may_fail(void **state)
 		assert_int_equal(tally.transactions, 3);
 		assert_in_range(starved, 1, which);
 	}
+}
+
+/* TLS, AUTH and LMTP: what is said by then, the handshake, the two verdicts. */
+
+struct opening {
+	struct bm_smtp *smtp;
+	size_t told[3];
+	size_t accepted;
+	size_t submitted;
+	bool ready;
+	bool closed;
+	enum bm_smtp_end end;
+};
+
+static void see_opening(struct opening *opening)
+{
+	struct bm_smtp_event event;
+	while (bm_smtp_next_event(opening->smtp, &event)) {
+		struct bm_smtp_channel channel = {.verified = true};
+		if (event.kind == BM_SMTP_SECURE)
+			bm_smtp_secured(opening->smtp, &channel, 0);
+		if (event.kind == BM_SMTP_READY)
+			opening->ready = true;
+		if (event.kind == BM_SMTP_CLOSED) {
+			opening->closed = true;
+			opening->end = event.end;
+		}
+		if (event.kind != BM_SMTP_RECIPIENT)
+			continue;
+		opening->told[event.recipient]++;
+		opening->accepted += event.disposition == BM_SMTP_ACCEPTED;
+	}
+}
+
+static void submit_reported(struct opening *opening, const struct bm_span *recipients)
+{
+	struct bm_smtp_transaction tx = {.recipients = recipients, .recipient_count = 3, .content = &content};
+	if (!opening->ready || opening->submitted > 0 || bm_smtp_room(opening->smtp) == 0)
+		return;
+	tx.content_count = 1;
+	tx.notify = "NEVER";
+	tx.utf8 = true;
+	if (bm_smtp_submit(opening->smtp, &tx, 0, NULL) == BM_OK)
+		opening->submitted++;
+}
+
+static void open_and_send(struct opening *opening)
+{
+	static const char *const said[] = {"220 hi\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n",
+		"250-x\r\n250-AUTH LOGIN\r\n250-PIPELINING\r\n250-SMTPUTF8\r\n250 DSN\r\n", "334 VXNlcm5hbWU6\r\n",
+		"334 UGFzc3dvcmQ6\r\n", "235-in\r\n235 in\r\n", "250\r\n250\r\n550-no\r\n550 no\r\n250\r\n354\r\n",
+		"250-first\r\n250 first\r\n", "451 last\r\n"};
+	struct bm_span recipients[3];
+	for (size_t i = 0; i < 3; i++)
+		recipients[i] = bm_span_of("\xc3\xa4@x");
+	for (size_t i = 0; i < sizeof said / sizeof said[0] && !opening->closed; i++) {
+		bm_smtp_feed(opening->smtp, said[i], strlen(said[i]), 0);
+		see_opening(opening);
+		submit_reported(opening, recipients);
+		bm_smtp_sent(opening->smtp, SIZE_MAX, 0);
+		see_opening(opening);
+		if (opening->ready && opening->submitted == 0)
+			break;
+	}
+	bm_smtp_lost(opening->smtp, "gone", 0);
+	see_opening(opening);
+}
+
+static bool open_once(size_t which, const struct bm_sasl_options *sasl, struct opening *opening)
+{
+	struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
+	*opening = (struct opening){.smtp = NULL};
+	options.domain = "me.example";
+	options.pipelining = BM_SMTP_PIPELINING_MESSAGE;
+	options.lmtp = true;
+	options.tls = BM_SMTP_TLS_DEMAND;
+	options.sasl = sasl;
+	allocations = 0;
+	failing = which;
+	if (bm_smtp_new(&opening->smtp, &options, 0, NULL) == BM_OK) {
+		open_and_send(opening);
+		assert_true(opening->closed);
+		assert_true(opening->end == BM_SMTP_END_NOMEM || opening->end == BM_SMTP_END_LOST);
+	}
+	bm_smtp_free(opening->smtp);
+	failing = SIZE_MAX;
+	return allocations > which;
+}
+
+/* conformance: F51 */
+static void every_allocation_of_a_login_may_fail(void **state)
+{
+	(void)state;
+	struct bm_sasl_options sasl = {.mechanisms = "LOGIN", .user = "user"};
+	struct bm_secret *secret = NULL;
+	struct opening opening;
+	size_t starved = 0;
+	size_t which = 0;
+	assert_int_equal(bm_secret_new(&secret, "pass", 4, NULL), BM_OK);
+	sasl.secret = secret;
+	while (open_once(which++, &sasl, &opening)) {
+		starved += opening.end == BM_SMTP_END_NOMEM;
+		for (size_t i = 0; i < 3; i++)
+			assert_int_equal(opening.told[i], opening.submitted);
+		assert_in_range(opening.accepted, 0, 1);
+	}
+	assert_in_range(starved, 5, which);
+	assert_true(opening.ready);
+	assert_int_equal(opening.accepted, 1);
+	bm_secret_free(secret);
+}
+
+/* Wrapped, the first event already needs memory. */
+static void a_wrapped_session_needs_memory_too(void **state)
+{
+	(void)state;
+	size_t failed = 0;
+	for (size_t which = 0; which < 3; which++) {
+		struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
+		struct bm_smtp *smtp = NULL;
+		options.domain = "me.example";
+		options.wrapped = true;
+		allocations = 0;
+		failing = which;
+		enum bm_code code = bm_smtp_new(&smtp, &options, 0, NULL);
+		failing = SIZE_MAX;
+		assert_true(code == BM_E_NOMEM ? smtp == NULL : smtp != NULL);
+		failed += code == BM_E_NOMEM;
+		bm_smtp_free(smtp);
+	}
+	assert_int_equal(failed, 3);
 }
 
 static void feed(struct bm_smtp *smtp, const char *text)
@@ -234,6 +368,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(every_allocation_of_a_login_may_fail),
+		cmocka_unit_test(a_wrapped_session_needs_memory_too),
 		cmocka_unit_test(a_stream_allocates_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

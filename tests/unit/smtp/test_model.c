@@ -219,7 +219,7 @@ static void one_session(uint64_t seed)
 	model_deinit(&trial.model);
 }
 
-/* RFC items 27 to 38; F11 to F15, F20, F26, F28 */
+/* conformance: 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, F11, F12, F14, F15, F20, F26, F28 */
 static void what_is_told_is_what_was_stored(void **state)
 {
 	(void)state;

@@ -158,7 +158,7 @@ static void run(const struct scenario *scenarios, size_t count)
 #define STUMBLED(n) "0 PUT_BACK unanswered stumbled\nend " n "\n"
 #define DOUBT(n) "0 IN_DOUBT unanswered\nend " n "\n"
 
-/* RFC item 33 */
+/* conformance: 33, F12 */
 static void the_next_envelope_rides_behind_the_end_of_data(void **state)
 {
 	(void)state;
@@ -194,7 +194,7 @@ static void the_next_envelope_rides_behind_the_end_of_data(void **state)
 
 #define M3(n) THREE(n) DATA
 
-/* RFC items 12, 29, 30 */
+/* conformance: 12, 29, 30 */
 static void some_are_refused_and_the_next_rides(void **state)
 {
 	(void)state;
@@ -218,7 +218,7 @@ static void some_are_refused_and_the_next_rides(void **state)
 	RUN(scenarios);
 }
 
-/* F05, F08, F14, F15, F18, F19, F28 */
+/* conformance: F05, F08, F14, F15, F18, F19, F28 */
 static void the_session_ends_while_one_rides(void **state)
 {
 	(void)state;
@@ -263,7 +263,8 @@ static void the_session_ends_while_one_rides(void **state)
 
 #define SECOND(what) "0 " what "\nend 2\n"
 
-/* RFC items 6, 29; F18, F19: the second of three, which rode behind the first one's end. */
+/* The second of three, which rode behind the first one's end. */
+/* conformance: 6, 29, F18, F19 */
 static void every_cell_of_a_riding_one(void **state)
 {
 	(void)state;
@@ -328,7 +329,7 @@ static void every_cell_of_a_riding_one(void **state)
 #define ENVELOPE BM_SMTP_PIPELINING_ENVELOPE
 #define TAKE_ONE OK, OK, GO, OK
 
-/* RFC items 12, 19, 30 */
+/* conformance: 12, 19, 30 */
 static void one_transaction_after_the_other(void **state)
 {
 	(void)state;
@@ -370,7 +371,7 @@ static void one_transaction_after_the_other(void **state)
 #define S2 RSET ONE_BY_BDAT("2")
 #define S3 RSET ONE_BY_BDAT("3")
 
-/* RFC items 34 to 38; F26 */
+/* conformance: 34, 35, 36, 37, 38, F26 */
 static void a_stream_goes_on_whatever_is_refused(void **state)
 {
 	(void)state;
@@ -450,7 +451,7 @@ static void a_stream_ends(void **state)
 	RUN(scenarios);
 }
 
-/* RFC item 31 */
+/* conformance: 31 */
 static void a_window_bounds_what_is_unanswered(void **state)
 {
 	(void)state;
@@ -487,7 +488,8 @@ static void a_window_bounds_what_is_unanswered(void **state)
 	RUN(scenarios);
 }
 
-/* How far it goes is the least of what is wished and what is offered: RFC items 27, 34. */
+/* How far it goes is the least of what is wished and what is offered. */
+/* conformance: 27, 34 */
 static void the_mode_is_the_least(void **state)
 {
 	(void)state;

@@ -89,7 +89,7 @@ static void bad_at_every_cut(struct bm_span data, const char *fault)
 	check_bad(data, SIZE_MAX, fault);
 }
 
-/* RFC items 7, 32; F04, F18, A17, A18, A43 */
+/* conformance: 7, 32, F04, F18, A17, A18, A43 */
 static void takes_what_servers_say(void **state)
 {
 	(void)state;
@@ -122,7 +122,7 @@ static void takes_what_servers_say(void **state)
 	good_at_every_cut(bm_span_make("250 a\0b\r\n", 9), 250, "", "a\\x00b");
 }
 
-/* RFC item 62, A39 */
+/* conformance: 62, A39 */
 static void believes_no_enhanced_code_of_another_class(void **state)
 {
 	(void)state;
@@ -135,7 +135,7 @@ static void believes_no_enhanced_code_of_another_class(void **state)
 	good_at_every_cut(bm_span_of("550 2.0.0 lies\r\n"), 550, "", "2.0.0 lies");
 }
 
-/* F16, F17, F18, A18 */
+/* conformance: F16, F17, F18, A18 */
 static void refuses_what_is_no_reply(void **state)
 {
 	(void)state;
@@ -186,7 +186,7 @@ static void fill_line(struct bm_buf *buf, const char *head, size_t count)
 	assert_int_equal(bm_buf_append_str(buf, "\r\n"), BM_OK);
 }
 
-/* A14, A17; RFC item 8 */
+/* conformance: 8, A14, A17 */
 static void bounds_a_line(void **state)
 {
 	(void)state;
@@ -224,7 +224,7 @@ static void gives_up_a_long_line_at_once(void **state)
 	bm_reply_parser_deinit(&parser);
 }
 
-/* A15 */
+/* conformance: A15 */
 static void bounds_the_lines(void **state)
 {
 	(void)state;
@@ -253,7 +253,8 @@ static void bounds_the_lines(void **state)
 	}
 }
 
-/* A15, A17: 64 KiB exactly, and one more */
+/* 64 KiB exactly, and one more. */
+/* conformance: A15, A17 */
 static void bounds_the_size(void **state)
 {
 	(void)state;
@@ -278,7 +279,8 @@ static void bounds_the_size(void **state)
 	}
 }
 
-/* RFC item 32; manual: row-multiline-550 */
+/* manual: row-multiline-550 */
+/* conformance: 32 */
 static void stops_at_the_end_of_one_reply(void **state)
 {
 	(void)state;

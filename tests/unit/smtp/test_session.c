@@ -2,6 +2,9 @@
 /* Greeting, hello, talk, QUIT, what is refused before it is said, long envelopes; and every cell of the table. */
 #include "peer.h"
 
+#include "base/secret.h"
+#include "smtp/sasl.h"
+
 #include <stdlib.h>
 
 static void start(struct peer *peer, size_t cut)
@@ -9,7 +12,8 @@ static void start(struct peer *peer, size_t cut)
 	peer_init(peer, cut, BM_SMTP_PIPELINING_ENVELOPE);
 }
 
-/* RFC items 1, 2, 7; F03, F04; manual: Domain, row-one-line-ehlo */
+/* manual: Domain, row-one-line-ehlo */
+/* conformance: 1, 2, 7, F03, F04, F15 */
 static void greets(void **state)
 {
 	(void)state;
@@ -66,7 +70,8 @@ static void check_size(const char *ehlo, bool listed, uint64_t max)
 	peer_deinit(&peer);
 }
 
-/* RFC items 3, 61; A20; manual: connect-keywords */
+/* manual: connect-keywords */
+/* conformance: 3, 61, A20 */
 static void reads_keywords(void **state)
 {
 	(void)state;
@@ -98,7 +103,7 @@ static void reads_keywords(void **state)
 	check_size("250 SIZE 10\r\n", false, 0);
 }
 
-/* RFC items 3, 26, 60, 61; item 22: the null reverse-path */
+/* conformance: 3, 9, 22, 26, 60, 61 */
 static void says_only_what_was_listed(void **state)
 {
 	(void)state;
@@ -109,7 +114,8 @@ static void says_only_what_was_listed(void **state)
 		const char *wire;
 	} cases[] = {
 		{"250 x\r\n", false, "me@here", "MAIL FROM:<me@here>\r\n"},
-		{"250 x\r\n", false, "", "MAIL FROM:<>\r\n"},
+		{"250 x\r\n", false, "Me.\"A b\"@HERE", "MAIL FROM:<Me.\"A b\"@HERE>\r\n"},
+		{"250 x\r\n", false, "", "MAIL FROM:<>\r\n"}, /* the null reverse-path */
 		{"250-x\r\n250-SIZE 18\r\n250 8BITMIME\r\n", false, "me@here", "MAIL FROM:<me@here> SIZE=18\r\n"},
 		{"250-x\r\n250-SIZE\r\n250 8BITMIME\r\n", true, "", "MAIL FROM:<> SIZE=18 BODY=8BITMIME\r\n"},
 	};
@@ -127,7 +133,8 @@ static void says_only_what_was_listed(void **state)
 	}
 }
 
-/* RFC item 61 (RFC 1870, 6.1) */
+/* RFC 1870, 6.1 */
+/* conformance: 61 */
 static void does_not_try_what_is_too_large(void **state)
 {
 	(void)state;
@@ -163,7 +170,8 @@ static enum bm_code submit_one(struct peer *peer, struct bm_span sender, struct 
 	return code;
 }
 
-/* RFC item 4: nothing that is refused leaves a trace */
+/* Nothing that is refused leaves a trace. */
+/* conformance: 4 */
 static void refuses_what_cannot_be_said(void **state)
 {
 	(void)state;
@@ -206,7 +214,7 @@ static enum bm_code submit_content(struct peer *peer, const char *a, const char 
 	return bm_smtp_submit(peer->smtp, &tx, 0, NULL);
 }
 
-/* RFC items 5, 39, 59 */
+/* conformance: 5, 39, 59 */
 static void refuses_content_without_its_end(void **state)
 {
 	(void)state;
@@ -320,7 +328,8 @@ static void ends_the_last_line_of_content(void **state)
 	}
 }
 
-/* F23 with a talk; the least content is the lone dot. */
+/* In a talk; the least content is the lone dot. */
+/* conformance: F23 */
 static void talked_content_may_be_refused_early(void **state)
 {
 	(void)state;
@@ -337,7 +346,8 @@ static void talked_content_may_be_refused_early(void **state)
 	peer_deinit(&peer);
 }
 
-/* A submit must not fall into what a talk began: RFC item 19 */
+/* A submit must not fall into what a talk began. */
+/* conformance: 19 */
 static void resets_behind_a_talk_that_began_a_transaction(void **state)
 {
 	(void)state;
@@ -352,7 +362,7 @@ static void resets_behind_a_talk_that_began_a_transaction(void **state)
 	peer_deinit(&peer);
 }
 
-/* RFC item 18; F29 */
+/* conformance: 18, F29 */
 static void quits(void **state)
 {
 	(void)state;
@@ -417,7 +427,8 @@ static void tells_what_was_said(void **state)
 
 #define CROWD 100000
 
-/* RFC items 10, 28, 31: bounded output and bounded replies outstanding, DATA last of all. */
+/* Bounded output and bounded replies outstanding, DATA last of all. */
+/* conformance: 10, 28, 31 */
 static void says_a_long_envelope_in_a_window(void **state)
 {
 	(void)state;
@@ -469,12 +480,48 @@ static void names_every_command(void **state)
 
 /* Every cell: command by reply class. */
 
+static struct bm_sasl_options user = {.mechanisms = "LOGIN", .user = "user"};
+
+static int make_secret(void **state)
+{
+	(void)state;
+	struct bm_secret *secret = NULL;
+	enum bm_code code = bm_secret_new(&secret, "pass", 4, NULL);
+	user.secret = secret;
+	*state = secret;
+	return code == BM_OK ? 0 : -1;
+}
+
+static int free_secret(void **state)
+{
+	bm_secret_free(*state);
+	return 0;
+}
+
+static void start_for(struct peer *peer, enum bm_smtp_command command)
+{
+	struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
+	options.lmtp = command == BM_SMTP_LHLO;
+	options.tls = command == BM_SMTP_STARTTLS ? BM_SMTP_TLS_MAY : BM_SMTP_TLS_NONE;
+	options.wrapped = command == BM_SMTP_AUTH;
+	options.sasl = command == BM_SMTP_AUTH ? &user : NULL;
+	peer_init_with(peer, WHOLE, &options);
+	if (options.wrapped)
+		peer_secured(peer, true);
+}
+
 /* Brings the session to where the command awaits its reply. */
 static void await_command(struct peer *peer, enum bm_smtp_command command)
 {
-	start(peer, WHOLE);
+	start_for(peer, command);
 	if (command == BM_SMTP_GREETING)
 		return;
+	if (command == BM_SMTP_LHLO || command == BM_SMTP_STARTTLS || command == BM_SMTP_AUTH) {
+		peer_say(peer, "220\r\n");
+		if (command != BM_SMTP_LHLO)
+			peer_say(peer, "250-x\r\n250-STARTTLS\r\n250 AUTH LOGIN\r\n");
+		return;
+	}
 	if (command == BM_SMTP_EHLO || command == BM_SMTP_HELO) {
 		peer_say(peer, "220\r\n");
 		if (command == BM_SMTP_HELO)
@@ -522,6 +569,13 @@ static const struct {
 		"closed 421 at EHLO 421\n"}},
 	[BM_SMTP_HELO] = {{"ready\n", "closed OUT_OF_STEP at HELO 354\n", "closed HELO at HELO 451\n",
 		"closed HELO at HELO 551\n", "closed 421 at HELO 421\n"}},
+	[BM_SMTP_LHLO] = {{"ready\n", "closed OUT_OF_STEP at LHLO 354\n", "closed HELO at LHLO 451\n",
+		"closed HELO at LHLO 551\n", "closed 421 at LHLO 421\n"}},
+	[BM_SMTP_STARTTLS] = {{"secure\n", "closed OUT_OF_STEP at STARTTLS 354\n", "ready\n", "ready\n",
+		"closed 421 at STARTTLS 421\n"}},
+	[BM_SMTP_TLS] = {{NULL}}, /* no command */
+	[BM_SMTP_AUTH] = {{"closed OUT_OF_STEP at AUTH 220\n", "closed OUT_OF_STEP at AUTH 354\n",
+		"closed AUTH at AUTH 451\n", "closed AUTH final at AUTH 551\n", "closed 421 at AUTH 421\n"}},
 	[BM_SMTP_MAIL] = {{"", BACK "closed OUT_OF_STEP at MAIL 354\n", ALL("DEFERRED 451"), ALL("REFUSED 551"),
 		ALL("PUT_BACK 421") "closed 421 at MAIL 421\n"}},
 	[BM_SMTP_RCPT] = {{"", BACK "closed OUT_OF_STEP at RCPT 354\n", "0 DEFERRED 451\n", "0 REFUSED 551\n",
@@ -540,7 +594,8 @@ static const struct {
 		"closed QUIT at QUIT 551\n", "closed QUIT at QUIT 421\n"}},
 };
 
-/* RFC item 6: the class decides, not the text; F18, F19 */
+/* The class decides, not the text. */
+/* conformance: 6, F18, F19 */
 static void every_cell_of_the_table(void **state)
 {
 	(void)state;
@@ -557,7 +612,8 @@ static void every_cell_of_the_table(void **state)
 	}
 }
 
-/* 1yz and what does not parse: out of step in every state, but for QUIT. A40, F16, F18 */
+/* 1yz and what does not parse: out of step in every state, but for QUIT. */
+/* conformance: F16, F18, A40 */
 static void nothing_makes_sense_of_garbage(void **state)
 {
 	(void)state;
@@ -598,5 +654,5 @@ int main(void)
 		cmocka_unit_test(every_cell_of_the_table),
 		cmocka_unit_test(nothing_makes_sense_of_garbage),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_secret, free_secret);
 }

@@ -51,7 +51,7 @@ static void output_reaches_over_many_messages(void **state)
 	peer_deinit(&peer);
 }
 
-/* A43 */
+/* conformance: A43 */
 static void partial_writes_change_nothing(void **state)
 {
 	(void)state;
@@ -92,7 +92,8 @@ static void a_stream_goes_on_and_on(void **state)
 	peer_deinit(&peer);
 }
 
-/* The sizes of chunks are those of what is sent without stuffing: RFC item 36. */
+/* The sizes of chunks are those of what is sent without stuffing. */
+/* conformance: 36 */
 static void a_chunk_is_not_stuffed(void **state)
 {
 	(void)state;
@@ -146,7 +147,8 @@ static void depth_bounds_a_stream(void **state)
 	}
 }
 
-/* F23, F26: Postfix and Exim refuse a chunk before they read it, and then swallow it. */
+/* Postfix and Exim refuse a chunk before they read it, and then swallow it. */
+/* conformance: F23, F26 */
 static void a_chunk_may_be_refused_before_it_is_sent(void **state)
 {
 	(void)state;
@@ -247,7 +249,7 @@ static void expect_deadline(const struct peer *peer, uint64_t expected)
 	assert_int_equal(bm_smtp_deadline(peer->smtp), expected);
 }
 
-/* RFC item 16 */
+/* conformance: 16 */
 static void every_phase_of_a_stream_has_its_deadline(void **state)
 {
 	(void)state;
@@ -310,7 +312,7 @@ static void a_chunk_has_ten_minutes_from_its_end(void **state)
 #define STUMBLED SECOND("PUT_BACK unanswered stumbled") LAST("PUT_BACK unanswered stumbled")
 #define LEFT SECOND("PUT_BACK 421") LAST("PUT_BACK unanswered")
 
-/* RFC items 6, 29; F18, F19 */
+/* conformance: 6, 29, F18, F19 */
 static void every_cell_of_the_table(void **state)
 {
 	(void)state;

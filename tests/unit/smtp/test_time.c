@@ -12,7 +12,8 @@ static void expect_deadline(const struct peer *peer, uint64_t expected)
 	assert_true(bm_smtp_deadline(peer->smtp) == expected);
 }
 
-/* F03; manual: time_out */
+/* manual: time_out */
+/* conformance: 16, F03 */
 static void every_phase_has_its_own(void **state)
 {
 	(void)state;
@@ -53,7 +54,8 @@ static void every_phase_has_its_own(void **state)
 	peer_deinit(&peer);
 }
 
-/* A16 by parts: drops do not extend it */
+/* Drops do not extend it. */
+/* conformance: 16, A16 */
 static void a_dripping_reply_gains_nothing(void **state)
 {
 	(void)state;
@@ -99,7 +101,8 @@ static void runs_from_the_end_of_the_command(void **state)
 	peer_deinit(&peer);
 }
 
-/* F24: each block of content anew */
+/* Each block of content anew. */
+/* conformance: 16, F24 */
 static void content_has_a_deadline_a_block(void **state)
 {
 	(void)state;
@@ -143,7 +146,7 @@ static void wait_at_the_dot(struct peer *peer)
 	peer_say(peer, "250\r\n250\r\n354\r\n");
 }
 
-/* F21 */
+/* conformance: 16, F21 */
 static void the_dot_has_ten_minutes(void **state)
 {
 	(void)state;

@@ -76,6 +76,7 @@ static void run(const struct scenario *scenarios, size_t count)
 #define GROUP BM_SMTP_PIPELINING_ENVELOPE, EHLO_PIPELINING
 
 /* manual: pipelining, row-rcpt-250-data-fails */
+/* conformance: 14, 27 */
 static void one_command_at_a_time(void **state)
 {
 	(void)state;
@@ -95,6 +96,7 @@ static void one_command_at_a_time(void **state)
 }
 
 /* manual: pipelining, row-multiline-550, row-451-end-of-data, row-552-end-of-data, row-rcpt-250-data-fails */
+/* conformance: 11, 12, 13, 15, 29, 32, F11, F15, F20, A41 */
 static void in_a_group(void **state)
 {
 	(void)state;
@@ -128,6 +130,7 @@ static void in_a_group(void **state)
 	RUN(scenarios);
 }
 
+/* conformance: 30, F12, F14 */
 static void nobody_is_left(void **state)
 {
 	(void)state;
@@ -153,6 +156,7 @@ static void nobody_is_left(void **state)
 }
 
 /* manual: row-lost-end-of-data */
+/* conformance: 15, 17, F05, F09, F30 */
 static void the_connection_is_lost(void **state)
 {
 	(void)state;
@@ -172,13 +176,14 @@ static void the_connection_is_lost(void **state)
 			{"250 ok\r\n550 no\r\n250 ok\r\n354 go\r\n", "250 queue", LOST},
 			"0 REFUSED 550\n1 IN_DOUBT unanswered\nend 7\nclosed LOST at end of data\n",
 			MAIL RCPT_A RCPT_B DATA CONTENT},
-		{"F05: behind the 250", GROUP, 1, {"250 ok\r\n250 ok\r\n354 go\r\n", "250 queued\r\n", LOST},
+		{"F05, F30: behind the 250", GROUP, 1, {"250 ok\r\n250 ok\r\n354 go\r\n", "250 queued\r\n", LOST},
 			"0 ACCEPTED 250\nend 7\nclosed LOST at command\n", MAIL RCPT_A DATA CONTENT},
 	};
 	RUN(scenarios);
 }
 
 /* manual: row-421 */
+/* conformance: 17, F08, F09, F30, A40 */
 static void the_server_leaves(void **state)
 {
 	(void)state;
@@ -195,12 +200,13 @@ static void the_server_leaves(void **state)
 			"0 PUT_BACK 421\nend 7\nclosed 421 at end of data 421\n", MAIL RCPT_A DATA CONTENT},
 		{"A40: 250 to the dot, then 421", GROUP, 1, {"250 ok\r\n250 ok\r\n354 go\r\n", "250 queued\r\n421 bye\r\n"},
 			"0 ACCEPTED 250\nend 7\nclosed 421 at command 421\n", MAIL RCPT_A DATA CONTENT},
-		{"F08: 421 while idle", GROUP, 1, {"250 ok\r\n250 ok\r\n354 go\r\n", "250 queued\r\n", "421 bye\r\n"},
+		{"F08, F30: 421 while idle", GROUP, 1, {"250 ok\r\n250 ok\r\n354 go\r\n", "250 queued\r\n", "421 bye\r\n"},
 			"0 ACCEPTED 250\nend 7\nclosed 421 at command 421\n", MAIL RCPT_A DATA CONTENT},
 	};
 	RUN(scenarios);
 }
 
+/* conformance: 14, F09, F15, F16, F17, F18, F19, F23, A40 */
 static void out_of_step(void **state)
 {
 	(void)state;
@@ -253,7 +259,7 @@ static void expect_second(const struct scenario *first, const char *wire)
 	peer_deinit(&peer);
 }
 
-/* RFC items 19, 30; F12 */
+/* conformance: 19, 30, F12 */
 static void resets_only_what_was_aborted(void **state)
 {
 	(void)state;
@@ -278,7 +284,7 @@ static void resets_only_what_was_aborted(void **state)
 	}
 }
 
-/* F28, RFC item 19 */
+/* conformance: 19, F28 */
 static void closes_when_rset_is_refused(void **state)
 {
 	(void)state;
@@ -294,7 +300,8 @@ static void closes_when_rset_is_refused(void **state)
 	peer_deinit(&peer);
 }
 
-/* RFC item 30, F12: the RSET's own reply is counted too. */
+/* The RSET's own reply is counted too. */
+/* conformance: 30, F12 */
 static void goes_on_behind_a_reset(void **state)
 {
 	(void)state;
@@ -311,7 +318,8 @@ static void goes_on_behind_a_reset(void **state)
 	peer_deinit(&peer);
 }
 
-/* F23, F24, F05: how far the content went decides. */
+/* How far the content went decides. */
+/* conformance: F05, F23, F24 */
 static void content_is_cut(void **state)
 {
 	(void)state;
@@ -365,7 +373,8 @@ static void a_positive_reply_that_began_too_early_is_no_acceptance(void **state)
 	peer_deinit(&peer);
 }
 
-/* The writer's partial writes change nothing; RFC items 4, 5, 25; A43. */
+/* The writer's partial writes change nothing. */
+/* conformance: 4, 5, 25, A43 */
 static void sends_the_same_octets_however_they_are_taken(void **state)
 {
 	(void)state;
@@ -405,7 +414,8 @@ static void writes_content_by_reference(void **state)
 	peer_deinit(&peer);
 }
 
-/* A session goes on and on: RFC item 25. */
+/* A session goes on and on. */
+/* conformance: 25 */
 static void many_transactions_over_one_session(void **state)
 {
 	(void)state;
