@@ -68,7 +68,7 @@ def send(server, folder, rcpts, transport, password, *more):
     given |= {"user": secure_servers.USER, "password_file": secret}
     for name, value in given.items():
         options += ["--set", f"{name}={value}"]
-    return command.send([*options, *LIMITS.get(server.name, ()), *more], folder, seconds=20)
+    return command.send([*options, *LIMITS.get(server.name, ()), *more], folder, seconds=60)
 
 
 def check_log(server, tag, refused):
@@ -99,7 +99,6 @@ def test_logged_in(running, name, mechanism, transport, tmp_path):
     refused = {rcpt for rcpt in rcpts if rcpt.startswith(servers.REFUSED)}
     chosen = ["--set", f"auth={mechanism}"] if mechanism else []
     before = server.log_text()
-    # Errors and connections as many as the server wants.
     sent = send(server, tmp_path, rcpts, transport, secure_servers.PASSWORD, *chosen, "--set", "connections=2")
     assert sent.status == command.NOT_ALL, sent.stderr
     assert sent.kinds() == {rcpt: "refused" if rcpt in refused else "accepted" for rcpt in rcpts}
