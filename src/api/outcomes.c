@@ -267,11 +267,11 @@ static enum bm_code replace(json_t *json, const char *path, struct bm_error *err
 	return code;
 }
 
-/* A device or pipe cannot be replaced by a file. */
+/* A device or pipe must not be replaced by a file, nor what cannot be looked at. */
 static bool is_special(const char *path)
 {
 	struct stat status;
-	return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+	return stat(path, &status) == 0 ? !S_ISREG(status.st_mode) : errno != ENOENT;
 }
 
 static enum bm_code write_special(json_t *json, const char *path, struct bm_error *err)
