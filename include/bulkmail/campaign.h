@@ -54,6 +54,8 @@ struct bm_outcome {
 	const char *server;   /* "host:port", "" when it reached none */
 	unsigned attempts;    /* transactions that named it and got an answer */
 	uint64_t at_ms;       /* milliseconds since 1970 */
+	/* Accepted by a server without DSN although news of success were asked for (RFC 3461, 5.2.2). */
+	bool relayed;
 };
 
 typedef void bm_outcome_fn(void *user, const struct bm_outcome *outcome);
@@ -89,7 +91,10 @@ struct bm_progress {
 
 typedef void bm_progress_fn(void *user, const struct bm_progress *progress);
 
-/* The campaign attributes that are not the message's. Paths are opened by bm_campaign_new. */
+/*
+ * The campaign attributes that are not the message's. Paths are opened by bm_campaign_new; the strings of notifications
+ * (RFC 3461) must outlive the campaign.
+ */
 struct bm_campaign_options {
 	size_t size; /* sizeof this struct */
 	bool use_envelope;
@@ -102,6 +107,10 @@ struct bm_campaign_options {
 	struct bm_log *errfile;   /* every error, with its id */
 	uint64_t retry_delay;     /* seconds before a deferred recipient is tried again, doubling */
 	uint64_t retry_delay_max; /* seconds */
+	const char *notify; /* "never", or "success", "failure", "delay" joined by commas or blanks; NULL: not asked for */
+	const char *ret;    /* "full", "hdrs"; NULL: not asked for */
+	const char *envid;  /* may hold {{column}} and {{seq}}; NULL: none */
+	bool require_tls;   /* only over verified TLS, to the end (RFC 8689) */
 	bm_outcome_fn *outcome;
 	bm_settled_fn *settled; /* when outcomes were told and there is time to write them down; NULL: none */
 	void *outcome_user;
@@ -117,8 +126,8 @@ struct bm_campaign_options {
 	}
 
 /*
- * All four are borrowed and must outlive the campaign. MB011 without a server. The
- * caller frees *out.
+ * All four are borrowed and must outlive the campaign. MB011 without a server; MBO003 for servers whose attributes do
+ * not fit together; what reading their files of TLS and passwords returns. The caller frees *out.
  */
 BM_API enum bm_code bm_campaign_new(struct bm_campaign **out, const struct bm_campaign_options *options,
 	struct bm_recipients *recipients, const struct bm_message *message, struct bm_servers *servers,

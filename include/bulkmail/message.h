@@ -78,8 +78,14 @@ BM_API void bm_message_free(struct bm_message *message);
 /* The envelope sender, "" for the null reverse-path. Owned by the message. */
 BM_API const char *bm_message_sender(const struct bm_message *message);
 
-/* True when the body holds octets above 0x7f: it needs a server with 8BITMIME. */
+/*
+ * True when the message holds octets above 0x7f and may not be encoded otherwise (it is signed or encrypted): it needs
+ * a server with 8BITMIME. Any other is re-encoded for a server without.
+ */
 BM_API bool bm_message_eight_bit(const struct bm_message *message);
+
+/* True when the sender or an address in the header is not ASCII before its "@": it needs servers with SMTPUTF8. */
+BM_API bool bm_message_utf8(const struct bm_message *message);
 
 /*
  * Octets of one copy with CR LF, without dot-stuffing and terminator (RFC 1870). to_size is that of the recipient's

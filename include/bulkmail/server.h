@@ -31,7 +31,7 @@ struct bm_server;
 struct bm_server_options {
 	size_t size; /* sizeof this struct */
 	const char *smtp;
-	uint64_t port;                        /* 0: 25 */
+	uint64_t port;                        /* 0: 25, with tls_wrapper = 1 465 */
 	const char *domain;                   /* unset: MBS010 at connect */
 	uint64_t tries;                       /* 0 = unset: MBS017 at connect */
 	uint64_t max_connection_attempts;     /* failed connects in a row */
@@ -49,14 +49,14 @@ struct bm_server_options {
 	const char *pipelining;             /* "off", "envelope", "message", "stream", "auto" */
 	uint64_t pipeline_depth;            /* transactions, 0 = unset: as many as the round trip asks for, 32 to 256 */
 	uint64_t max_errors_per_connection; /* 4yz and 5yz replies, 0 = no limit */
-	const char *tls;
-	uint64_t tls_wrapper;
+	const char *tls; /* "none", "may", "encrypt", "verify"; NULL: by Port, user and tls_pin, see bulkmail.conf(5) */
+	uint64_t tls_wrapper; /* 0, 1, BM_TLS_WRAPPER_UNSET */
 	const char *tls_ca_file;
 	const char *tls_pin; /* several are joined by blanks */
-	const char *user;
+	const char *user;    /* set: log in, with what one of the next two gives */
 	const char *password_file;
 	const char *password_command;
-	const char *auth;
+	const char *auth; /* mechanisms, the best first */
 	const char *rate;
 	const char *source_address;
 	const char *protocol; /* "smtp", "lmtp" */
@@ -144,6 +144,9 @@ BM_API struct bm_log *bm_server_conversation(const struct bm_server *server);
 /* Where what is logged and not returned goes (MBS012, MBS016). NULL takes it away; the log stays the caller's. */
 BM_API void bm_server_set_errfile(struct bm_server *server, struct bm_log *log);
 
+/* How logs and reports name it: "host:port", "unix:/path". Its; valid until Smtp or Port is set. */
+BM_API const char *bm_server_name(const struct bm_server *server);
+
 BM_API bool bm_server_connected(const struct bm_server *server);
 
 /* The descriptor of the connection, -1 without one. It stays the server's. */
@@ -163,12 +166,23 @@ BM_API bool bm_server_worthless(const struct bm_server *server);
  */
 BM_API const char *bm_server_capability(const struct bm_server *server, size_t index);
 
+/* How the connection is secured; all of it false or NULL without one. Strings are the server's until disconnect. */
+struct bm_server_channel {
+	const char *tls;       /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; NULL: no TLS */
+	bool verified;         /* the server is who it should be */
+	bool resumed;          /* an earlier session was resumed */
+	const char *mechanism; /* that we logged in by; NULL: we did not */
+};
+
+BM_API struct bm_server_channel bm_server_channel(const struct bm_server *server);
+
 /*
- * Connects and says EHLO (HELO when EHLO is refused). Connected already: success, nothing done.
- * MBS017 no Tries, MBS010 no Domain (both make it worthless), MBS001 worthless, MBS002 no
- * socket, MBS003 no connection, MBS004 no greeting or 4yz/5yz, MBS005 HELO refused, MBS011
- * error in EHLO, MBS015 timed out. Each failure takes one of max_connection_attempts, a
- * success gives them all back.
+ * Connects, says EHLO (HELO when EHLO is refused), STARTTLS and AUTH as the attributes ask for it. Connected already:
+ * success, nothing done. MBS017 no Tries, MBS010 no Domain (both make it worthless), MBS001 worthless, MBO003
+ * attributes that do not fit together, MBS002 no socket, MBS003 no connection, MBS004 no greeting or 4yz/5yz, MBS005
+ * HELO refused, MBS011 error in EHLO, MBS015 timed out, MBS019 no TLS as tls asks for it (BM_E_TLS), MBS020 not logged
+ * in (BM_E_AUTH; BM_E_TEMPORARY: for now). Each failure but MBO003 takes one of max_connection_attempts, a success
+ * gives them all back.
  */
 BM_API enum bm_code bm_server_connect(struct bm_server *server, struct bm_error *err) BM_MUST_CHECK;
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "net/clock.h"
 #include "store/journal_memory.h"
+#include "store/recipients.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -83,6 +84,37 @@ static enum bm_code read_banned(struct bm_campaign *campaign, struct bm_error *e
 	return code;
 }
 
+static enum bm_code fill_notification(struct bm_campaign *campaign, struct bm_run_options *run, struct bm_error *err)
+{
+	static const char *const plain[] = {"email"};
+	const struct bm_campaign_options *options = &campaign->options;
+	enum bm_code code = BM_OK;
+
+	if (options->notify != NULL && !bm_notify_parse(options->notify, campaign->notify))
+		return bm_error_set(err, BM_E_CONF, "MBO003",
+			"notify: expected never, or success, failure and delay joined by commas or blanks");
+	run->notify = options->notify == NULL ? NULL : campaign->notify;
+	if (options->ret != NULL)
+		run->ret = strcmp(options->ret, "hdrs") == 0 ? "HDRS" : "FULL";
+	run->envid = options->envid;
+	if (options->envid != NULL)
+		code = bm_recipients_columns(campaign->recipients, &run->columns, &run->column_count, err);
+	if (run->columns == NULL) {
+		run->columns = plain;
+		run->column_count = 1;
+	}
+	return code;
+}
+
+static enum bm_code prepare_servers(struct bm_campaign *campaign, struct bm_error *err)
+{
+	enum bm_code code = BM_OK;
+
+	for (size_t i = 0; code == BM_OK && i < bm_servers_count(campaign->servers); i++)
+		code = bm_server_prepare(bm_campaign_server(campaign, i), err);
+	return code;
+}
+
 static enum bm_code start_run(struct bm_campaign *campaign, struct bm_error *err)
 {
 	const struct bm_campaign_options *options = &campaign->options;
@@ -94,6 +126,7 @@ static enum bm_code start_run(struct bm_campaign *campaign, struct bm_error *err
 		.trust_banned = options->trust_banned,
 		.retry_delay_ms = options->retry_delay * 1000,
 		.retry_delay_max_ms = options->retry_delay_max * 1000,
+		.require_tls = options->require_tls,
 	};
 
 	if (getrandom(run.hash_key, sizeof run.hash_key, 0) != (ssize_t)sizeof run.hash_key)
@@ -104,6 +137,11 @@ static enum bm_code start_run(struct bm_campaign *campaign, struct bm_error *err
 		return bm_error_nomem(err);
 	for (size_t i = 0; i < servers; i++)
 		campaign->by_index[i] = bm_servers_at(campaign->servers, i);
+	enum bm_code code = fill_notification(campaign, &run, err);
+	if (code == BM_OK)
+		code = prepare_servers(campaign, err);
+	if (code != BM_OK)
+		return code;
 	return bm_run_init(&campaign->run, &run, &campaign->port, campaign->message, campaign->journal, servers, err);
 }
 
@@ -152,6 +190,8 @@ static void count_anew(struct bm_campaign *campaign)
 	for (size_t i = 0; i < bm_servers_count(campaign->servers); i++) {
 		struct bm_server *server = bm_campaign_server(campaign, i);
 		server->connections = 0;
+		server->in_clear = false;
+		server->tls_worked = false;
 		memset(server->replies, 0, sizeof server->replies);
 	}
 }

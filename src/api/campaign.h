@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "net/waker.h"
 #include "store/journal.h"
+#include "store/notify.h"
 
 #define BM_RATE_SAMPLES 8
 #define BM_HELD_BACK_MAX 400
@@ -31,6 +32,7 @@ struct bm_campaign {
 	struct bm_error failure; /* a log or outcome that could not be written */
 	bool unsettled;          /* outcomes were told since the logs were flushed */
 	bool ran;
+	char notify[BM_NOTIFY_SIZE]; /* as NOTIFY says it */
 	uint64_t started_ms;
 	uint64_t ended_ms;
 	uint64_t pulse_ms; /* of the last progress */

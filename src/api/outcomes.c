@@ -99,6 +99,8 @@ static json_t *outcome_json(const struct bm_outcome *outcome, bool *whole)
 	put(json, "server", octets(outcome->server, strlen(outcome->server)), whole);
 	put_count(json, "attempts", outcome->attempts, whole);
 	put(json, "at", json_string(at), whole);
+	if (outcome->relayed)
+		put(json, "relayed", json_true(), whole);
 	return json;
 }
 

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PORT_DEFAULT 25
 #define REPLY_SIZE_MAX 65536
 #define KEYWORDS_SIZE_MAX 65536
 
@@ -61,7 +60,7 @@ static enum bm_code check_options(const struct bm_server_options *options, struc
 		if (text != NULL && bm_attribute_check(info, text, err) != BM_OK)
 			return BM_E_CONF;
 	}
-	return BM_OK;
+	return bm_security_check_auth(options->auth, err);
 }
 
 /* Attribute errors of a caller carry MBO004, those of a file MBO002. */
@@ -77,14 +76,16 @@ static enum bm_code refused(struct bm_error *err)
 void bm_server_rename(struct bm_server *server)
 {
 	const struct bm_server_options *options = &server->options;
-	uint64_t port = options->port == 0 ? PORT_DEFAULT : options->port;
+	unsigned port = bm_security_port(options);
 
 	if (options->dummy_file != NULL)
 		snprintf(server->name, sizeof server->name, "dummy:%s", options->dummy_file);
+	else if (bm_security_is_local(options))
+		snprintf(server->name, sizeof server->name, "%s", options->smtp);
 	else if (options->smtp != NULL && strchr(options->smtp, ':') != NULL && options->smtp[0] != '[')
-		snprintf(server->name, sizeof server->name, "[%s]:%" PRIu64, options->smtp, port);
+		snprintf(server->name, sizeof server->name, "[%s]:%u", options->smtp, port);
 	else
-		snprintf(server->name, sizeof server->name, "%s:%" PRIu64, options->smtp == NULL ? "" : options->smtp, port);
+		snprintf(server->name, sizeof server->name, "%s:%u", options->smtp == NULL ? "" : options->smtp, port);
 }
 
 static enum bm_code open_conversation(struct bm_server *server, struct bm_error *err)
@@ -151,6 +152,7 @@ void bm_server_free(struct bm_server *server)
 	if (server == NULL)
 		return;
 	bm_server_disconnect(server, false);
+	bm_server_forget_security(server);
 	bm_log_free(server->conversation);
 	bm_buf_deinit(&server->reply);
 	bm_buf_deinit(&server->keywords);
@@ -202,8 +204,11 @@ enum bm_code bm_server_set(struct bm_server *server, const char *name, const cha
 		return bm_error_set(err, BM_E_USAGE, "MBO004", "%s cannot be set, only read", info->name);
 	if (strcmp(info->name, "CONVERSATION") == 0)
 		return set_conversation(server, info, value, err);
+	if (strcmp(info->name, "auth") == 0 && bm_security_check_auth(value, err) != BM_OK)
+		return refused(err);
 	if (bm_attribute_store(info, value, &server->options, err) != BM_OK)
 		return refused(err);
+	bm_server_note_change(server, info->name);
 	bm_server_rename(server);
 	return BM_OK;
 }
@@ -229,6 +234,9 @@ static const char *writable_text(struct bm_server *server, const struct bm_attri
 	if (info->offset == offsetof(struct bm_server_options, max_messages_per_robin) &&
 		server->options.max_messages_per_robin == BM_ROBIN_UNSET)
 		return "0";
+	if (info->offset == offsetof(struct bm_server_options, tls_wrapper) &&
+		server->options.tls_wrapper == BM_TLS_WRAPPER_UNSET)
+		return NULL;
 	if (info->type != BM_ATTRIBUTE_NUMBER || info->min == 0 || text == NULL || strcmp(text, "0") != 0)
 		return text;
 	return info->initial[0] == '\0' ? NULL : info->initial;
@@ -270,6 +278,11 @@ void bm_server_set_errfile(struct bm_server *server, struct bm_log *log)
 	server->errfile = log;
 }
 
+const char *bm_server_name(const struct bm_server *server)
+{
+	return server->name;
+}
+
 bool bm_server_connected(const struct bm_server *server)
 {
 	return server->stream != NULL;
@@ -278,6 +291,16 @@ bool bm_server_connected(const struct bm_server *server)
 int bm_server_socket(const struct bm_server *server)
 {
 	return server->stream == NULL ? -1 : bm_stream_fd(server->stream);
+}
+
+struct bm_server_channel bm_server_channel(const struct bm_server *server)
+{
+	const struct bm_attempt *attempt = &server->attempt;
+	struct bm_server_channel channel = {.tls = attempt->secured ? attempt->cipher : NULL,
+		.verified = attempt->verified,
+		.resumed = attempt->resumed,
+		.mechanism = attempt->mechanism[0] == '\0' ? NULL : attempt->mechanism};
+	return channel;
 }
 
 uint64_t bm_server_time_of_last_message(const struct bm_server *server)

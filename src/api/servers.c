@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* More than any attribute may hold. */
+#define JOINED_MAX 65536
+
 struct bm_servers {
 	struct bm_server **items;
 	size_t count;
@@ -58,22 +61,81 @@ static bool is_server_attribute(const struct bm_attribute_info *info, const stru
 	return strcmp(info->name, "dummy_file") != 0 || strcmp(sources->class_name, BM_PACKAGE_DUMMY) == 0;
 }
 
+/* An attribute error as one about the place where the value stands. */
+static enum bm_code misplaced(const struct bm_conf_value *value, const char *id, struct bm_error *err)
+{
+	struct bm_error inner = *err;
+
+	if (inner.code != BM_E_CONF || value == NULL)
+		return inner.code;
+	if (value->line == 0)
+		return bm_error_set(err, BM_E_CONF, id, "%s: %s", value->file, inner.text);
+	return bm_error_set(err, BM_E_CONF, "MBO002", "%s:%zu: %s", value->file, value->line, inner.text);
+}
+
+/* Several values of a conf file are one list for every server. */
+static enum bm_code set_joined(struct bm_server *server, const struct sources *sources, const char *name,
+	const struct bm_conf_value **first, struct bm_error *err)
+{
+	struct bm_buf text;
+	enum bm_code code = BM_OK;
+	size_t count = count_in(sources->master, sources, name);
+
+	bm_buf_init(&text, JOINED_MAX);
+	for (size_t i = 0; code == BM_OK && i < count; i++) {
+		const struct bm_conf_value *value = bm_conf_get(sources->master, sources->class_name, name, i);
+		if (value->text == NULL)
+			continue;
+		*first = *first == NULL ? value : *first;
+		code = bm_buf_append_fmt(&text, "%s%s", text.size == 0 ? "" : " ", value->text);
+	}
+	if (code == BM_OK)
+		code = bm_buf_terminate(&text);
+	if (code != BM_OK)
+		bm_error_set(err, code == BM_E_NOMEM ? code : BM_E_CONF, "MBO003", "%s: its values are too long", name);
+	else if (text.size > 0)
+		code = bm_server_set(server, name, (const char *)text.data, err);
+	bm_buf_deinit(&text);
+	return code;
+}
+
+static enum bm_code set_one(struct bm_server *server, const struct sources *sources,
+	const struct bm_attribute_info *info, size_t index, struct bm_error *err)
+{
+	const struct bm_conf_value *value = value_for(sources, info->name, index);
+	bool of_file = index < count_in(sources->file, sources, info->name);
+	enum bm_code code = BM_OK;
+
+	if (info->several && (!of_file || (value != NULL && value->line == 0))) {
+		value = NULL;
+		code = set_joined(server, sources, info->name, &value, err);
+	} else if (value != NULL && value->text != NULL) {
+		code = bm_server_set(server, info->name, value->text, err);
+	}
+	return code == BM_OK ? BM_OK : misplaced(value, "MBO004", err);
+}
+
 static enum bm_code set_from_conf(
 	struct bm_server *server, const struct sources *sources, size_t index, struct bm_error *err)
 {
 	const struct bm_attribute_info *info = bm_attribute_at(0);
+	enum bm_code code = BM_OK;
 
-	for (size_t i = 0; info != NULL; info = bm_attribute_at(++i)) {
-		if (!is_server_attribute(info, sources))
-			continue;
-		const struct bm_conf_value *value = value_for(sources, info->name, index);
-		if (value == NULL || value->text == NULL)
-			continue;
-		enum bm_code code = bm_server_set(server, info->name, value->text, err);
-		if (code != BM_OK)
-			return code;
+	for (size_t i = 0; code == BM_OK && info != NULL; info = bm_attribute_at(++i)) {
+		if (is_server_attribute(info, sources))
+			code = set_one(server, sources, info, index, err);
 	}
-	return BM_OK;
+	return code;
+}
+
+/* What does not fit together is said of the place of one of them. */
+static enum bm_code check_together(
+	const struct bm_server *server, const struct sources *sources, size_t index, struct bm_error *err)
+{
+	const char *attribute = NULL;
+
+	enum bm_code code = bm_security_check(&server->options, &attribute, err);
+	return code == BM_OK ? BM_OK : misplaced(value_for(sources, attribute, index), "MBO003", err);
 }
 
 static enum bm_code check_counts(
@@ -109,7 +171,7 @@ static enum bm_code add(struct bm_servers *servers, const struct sources *source
 	code = set_from_conf(server, sources, index, err);
 	for (size_t i = 0; code == BM_OK && set != NULL && i < set->count; i++)
 		code = bm_server_set(server, set->attributes[i].name, set->attributes[i].value, err);
-	return code;
+	return code == BM_OK ? check_together(server, sources, index, err) : code;
 }
 
 /* Legal, and rarely meant: the manual warns of it. */

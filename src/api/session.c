@@ -68,6 +68,19 @@ static void converse_said(struct bm_server *server, size_t connection, const str
 	converse(server, connection, ">", said, event->said_size > said.size);
 }
 
+/* The one reply that may repeat what we said there. */
+static bool shows_secret(const struct bm_login *login, const struct bm_smtp_event *event)
+{
+	return event->command == BM_SMTP_AUTH && bm_login_is_shown(login, event->reply.raw);
+}
+
+static void converse_hidden(struct bm_server *server, size_t connection, int code)
+{
+	char text[32];
+	snprintf(text, sizeof text, "%d (hidden)", code);
+	converse(server, connection, "<", bm_span_of(text), false);
+}
+
 static void converse_reply(struct bm_server *server, size_t connection, const struct bm_reply *reply)
 {
 	struct bm_span rest = reply->raw;
@@ -80,20 +93,30 @@ static void converse_reply(struct bm_server *server, size_t connection, const st
 	}
 }
 
-void bm_server_converse(struct bm_server *server, size_t connection, const struct bm_smtp_event *event)
+void bm_server_converse(
+	struct bm_server *server, size_t connection, const struct bm_login *login, const struct bm_smtp_event *event)
 {
 	if (server->conversation == NULL)
 		return;
 	if (event->kind == BM_SMTP_SAID)
 		converse_said(server, connection, event);
+	else if (event->kind == BM_SMTP_REPLY && shows_secret(login, event))
+		converse_hidden(server, connection, event->reply.code);
 	else if (event->kind == BM_SMTP_REPLY)
 		converse_reply(server, connection, &event->reply);
+}
+
+void bm_server_remark(struct bm_server *server, size_t connection, const char *text)
+{
+	if (server->conversation != NULL)
+		converse(server, connection, "=", bm_span_of(text), false);
 }
 
 void bm_server_drop(struct bm_server *server)
 {
 	bm_smtp_free(server->smtp);
 	bm_stream_free(server->stream);
+	bm_attempt_end(&server->attempt);
 	server->smtp = NULL;
 	server->stream = NULL;
 	server->keyword_count = 0;
@@ -163,6 +186,8 @@ enum bm_code bm_server_end_error(
 
 static const char *connect_id(const struct bm_smtp_event *event)
 {
+	if (event->end == BM_SMTP_END_TLS)
+		return "MBS019";
 	if (event->end == BM_SMTP_END_TIMEOUT)
 		return "MBS015";
 	if (event->command == BM_SMTP_GREETING)
@@ -170,9 +195,31 @@ static const char *connect_id(const struct bm_smtp_event *event)
 	return event->command == BM_SMTP_HELO ? "MBS005" : "MBS011";
 }
 
-enum bm_code bm_server_connect_error(
-	const struct bm_server *server, const struct bm_smtp_event *event, struct bm_error *err)
+/* Whose fault it is is said too; what the server said may be what we said. */
+static enum bm_code set_login_error(const struct bm_server *server, const struct bm_attempt *attempt,
+	const struct bm_smtp_event *event, struct bm_error *err)
 {
+	char suffix[300];
+	bool refused = event->reply.code == 535;
+
+	if (bm_login_is_shown(attempt->login, event->reply.raw))
+		snprintf(suffix, sizeof suffix, ": %d (hidden)", event->reply.code);
+	else
+		reply_suffix(event, suffix, sizeof suffix);
+	enum bm_code code = bm_error_set(err, event->final ? BM_E_AUTH : BM_E_TEMPORARY, "MBS020",
+		"%s: cannot log in%s%s: %s%s%s", server->name, attempt->mechanism[0] == '\0' ? "" : " by ", attempt->mechanism,
+		event->reason == NULL ? "the server refused it" : event->reason, suffix,
+		refused ? "; check user and password" : "");
+	if (err != NULL)
+		err->smtp_status = event->reply.code;
+	return code;
+}
+
+enum bm_code bm_server_connect_error(const struct bm_server *server, const struct bm_attempt *attempt,
+	const struct bm_smtp_event *event, struct bm_error *err)
+{
+	if (event->end == BM_SMTP_END_AUTH)
+		return set_login_error(server, attempt, event, err);
 	return set_end_error(server, event, connect_id(event), err);
 }
 
@@ -218,21 +265,35 @@ void bm_server_complain_about_ehlo(struct bm_server *server, const struct bm_smt
 	bm_server_complain(server, &err);
 }
 
-/* Drives the machine until it is greeted. */
-static enum bm_code greet(struct bm_server *server, struct bm_error *err)
+/* Puts TLS over the stream, unless the session has ended already. */
+static void secure(struct bm_server *server, struct bm_driver *driver)
+{
+	struct bm_error err = BM_ERROR_INIT;
+	bool live = bm_smtp_deadline(server->smtp) != BM_SMTP_NEVER;
+
+	if (live && bm_server_need_tls(server, &err) != BM_OK)
+		bm_smtp_lost(server->smtp, err.text, bm_clock_monotonic_ms());
+	else if (live)
+		bm_driver_secure(driver, server->tls);
+	server->stream = driver->stream;
+	server->attempt.suspect = bm_smtp_deadline(server->smtp) == BM_SMTP_NEVER;
+}
+
+/* Drives the machine until it is ready; BM_E_CLOSED and *event: or at its end. */
+static enum bm_code greet(struct bm_server *server, struct bm_smtp_event *event, struct bm_error *err)
 {
 	struct bm_driver driver = driver_of(server);
-	struct bm_smtp_event event;
 
 	for (;;) {
-		if (bm_driver_next(&driver, &event) != BM_OK)
+		if (bm_driver_next(&driver, event) != BM_OK)
 			return bm_error_set(err, BM_E_STOPPED, "", "%s: stopped while greeting", server->name);
-		bm_server_converse(server, 0, &event);
-		bm_server_complain_about_ehlo(server, &event);
-		if (event.kind == BM_SMTP_READY)
+		bm_attempt_hear(&server->attempt, server, 0, server->stream, event);
+		if (event->kind == BM_SMTP_SECURE)
+			secure(server, &driver);
+		if (event->kind == BM_SMTP_READY)
 			return keep_keywords(server, err);
-		if (event.kind == BM_SMTP_CLOSED)
-			return bm_server_connect_error(server, &event, err);
+		if (event->kind == BM_SMTP_CLOSED)
+			return bm_server_connect_error(server, &server->attempt, event, err);
 	}
 }
 
@@ -244,7 +305,7 @@ enum bm_code bm_server_tcp_options(const struct bm_server *server, struct bm_tcp
 		return bm_error_set(err, BM_E_CONNECT, "MBS003", "no Smtp: the server has no address to connect to");
 	*out = (struct bm_tcp_options){
 		.host = options->smtp,
-		.port = (uint16_t)(options->port == 0 ? 25 : options->port),
+		.port = bm_security_port(options),
 		.source_address = options->source_address,
 		.tries = (unsigned)options->tries,
 		.timeout_ms = options->time_out == 0 ? CONNECT_TIMEOUT_MS : options->time_out * 1000,
@@ -252,15 +313,29 @@ enum bm_code bm_server_tcp_options(const struct bm_server *server, struct bm_tcp
 	return BM_OK;
 }
 
-struct bm_smtp_options bm_server_smtp_options(struct bm_server *server)
+static enum bm_smtp_tls wanted_tls(const struct bm_server *server, const struct bm_security *security)
+{
+	if (security->level > BM_SECURITY_MAY)
+		return BM_SMTP_TLS_DEMAND;
+	return security->level == BM_SECURITY_MAY && !server->in_clear ? BM_SMTP_TLS_MAY : BM_SMTP_TLS_NONE;
+}
+
+struct bm_smtp_options bm_server_smtp_options(struct bm_server *server, struct bm_attempt *attempt)
 {
 	const struct bm_server_options *options = &server->options;
+	struct bm_security security = bm_security_of(options);
 	struct bm_smtp_options smtp = BM_SMTP_OPTIONS_INIT;
 
+	bm_attempt_end(attempt);
+	attempt->login = bm_login_hold(server->login);
 	smtp.domain = options->domain == NULL ? "localhost" : options->domain;
 	smtp.timeout_ms = options->time_out * 1000;
 	smtp.depth = options->pipeline_depth == 0 ? BM_DEPTH_MIN : options->pipeline_depth;
 	smtp.tally = server->replies;
+	smtp.lmtp = security.lmtp && options->dummy_file == NULL;
+	smtp.wrapped = security.wrapped;
+	smtp.tls = wanted_tls(server, &security);
+	smtp.sasl = attempt->login == NULL ? NULL : &attempt->login->sasl;
 	return smtp;
 }
 
@@ -274,15 +349,53 @@ static enum bm_code open_stream(struct bm_server *server, struct bm_error *err)
 	return code == BM_OK ? bm_stream_open_tcp(&server->stream, &tcp, err) : code;
 }
 
-static enum bm_code start(struct bm_server *server, struct bm_error *err)
+/* Whether the token that was refused has a successor, which is then had; its command is asked once. */
+static bool renew(struct bm_server *server, const struct bm_smtp_event *event, bool *renewed)
 {
-	struct bm_smtp_options smtp = bm_server_smtp_options(server);
+	bool another = false;
 
-	enum bm_code code = open_stream(server, err);
+	if (*renewed || !bm_attempt_lacks_token(&server->attempt, event))
+		return false;
+	*renewed = true;
+	return bm_server_run_password_command(server, bm_clock_monotonic_ms(), &another, NULL) == BM_OK && another;
+}
+
+/* One connection. *again: it failed, and the next may fare better at once. */
+static enum bm_code start(struct bm_server *server, bool *renewed, bool *again, struct bm_error *err)
+{
+	struct bm_smtp_event event = {.kind = BM_SMTP_READY};
+	bool another = false;
+	uint64_t now_ms = bm_clock_monotonic_ms();
+
+	*again = false;
+	enum bm_code code = BM_OK;
+	if (bm_server_lacks_secret(server, now_ms))
+		code = bm_server_run_password_command(server, now_ms, &another, err);
+	if (code == BM_OK)
+		code = open_stream(server, err);
 	if (code != BM_OK)
 		return code;
+	struct bm_smtp_options smtp = bm_server_smtp_options(server, &server->attempt);
 	code = bm_smtp_new(&server->smtp, &smtp, bm_clock_monotonic_ms(), err);
-	return code == BM_OK ? greet(server, err) : code;
+	if (code == BM_OK)
+		code = greet(server, &event, err);
+	if (event.kind == BM_SMTP_CLOSED)
+		*again = bm_attempt_goes_clear(&server->attempt, server, &event) || renew(server, &event, renewed);
+	return code;
+}
+
+static enum bm_code start_anew(struct bm_server *server, struct bm_error *err)
+{
+	bool renewed = false;
+	bool again = true;
+	enum bm_code code = BM_OK;
+
+	while (again) {
+		code = start(server, &renewed, &again, err);
+		if (code != BM_OK)
+			bm_server_drop(server);
+	}
+	return code;
 }
 
 /* What the manual asks for before a socket is opened; a DummyServer needs none of it. */
@@ -314,19 +427,24 @@ static void forget(struct bm_error *err)
 
 enum bm_code bm_server_connect(struct bm_server *server, struct bm_error *err)
 {
+	struct bm_error inner = BM_ERROR_INIT;
+
+	if (err == NULL)
+		err = &inner;
 	if (bm_server_connected(server))
 		return BM_OK;
 	enum bm_code code = bm_server_check_worth(server, err);
+	if (code == BM_OK)
+		code = bm_server_prepare(server, err);
 	if (code != BM_OK)
 		return code;
-	code = start(server, err);
+	code = start_anew(server, err);
 	if (code == BM_OK) {
 		bm_policy_connected(&server->policy);
 		server->connections++;
 		forget(err);
 		return BM_OK;
 	}
-	bm_server_drop(server);
 	if (code != BM_E_STOPPED)
 		bm_policy_connect_failed(&server->policy, &server->options);
 	return code;
@@ -340,7 +458,7 @@ static void say_quit(struct bm_server *server, struct bm_driver *driver)
 	if (bm_smtp_quit(server->smtp, bm_clock_monotonic_ms(), NULL) != BM_OK)
 		return;
 	while (event.kind != BM_SMTP_CLOSED && bm_driver_next(driver, &event) == BM_OK)
-		bm_server_converse(server, 0, &event);
+		bm_server_converse(server, 0, NULL, &event);
 }
 
 /* One talk, to its reply or its end; true with a reply. */
@@ -355,7 +473,7 @@ static enum bm_code say(struct bm_server *server, struct bm_driver *driver, stru
 	for (;;) {
 		if (bm_driver_next(driver, event) != BM_OK)
 			return bm_error_set(err, BM_E_STOPPED, "", "%s: stopped", server->name);
-		bm_server_converse(server, 0, event);
+		bm_server_converse(server, 0, NULL, event);
 		if (event->kind == BM_SMTP_REPLY || event->kind == BM_SMTP_CLOSED)
 			return BM_OK;
 	}
@@ -442,7 +560,7 @@ static bool has_ended(struct bm_server *server, struct bm_smtp_event *event)
 
 	bm_driver_poll(&driver);
 	while (bm_smtp_next_event(server->smtp, event)) {
-		bm_server_converse(server, 0, event);
+		bm_server_converse(server, 0, NULL, event);
 		if (event->kind == BM_SMTP_CLOSED)
 			return true;
 	}

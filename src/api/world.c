@@ -7,6 +7,7 @@
 #include "api/campaign.h"
 #include "base/error.h"
 #include "net/clock.h"
+#include "net/command.h"
 #include "net/connect.h"
 #include "net/wait.h"
 #include "store/recipients.h"
@@ -23,6 +24,7 @@
 
 enum line_state {
 	LINE_FREE,
+	LINE_WAITING, /* for password_command */
 	LINE_CONNECTING,
 	LINE_GREETING,
 	LINE_OPEN,
@@ -41,10 +43,19 @@ struct line {
 	enum bm_smtp_pipelining pipelining;
 	struct bm_connect *connect; /* CONNECTING */
 	struct bm_link *link;       /* GREETING, OPEN, LEAVING, PARTED */
+	struct bm_attempt attempt;
 	bool said_rset;
 	bool said_quit;
 	uint64_t leave_by_ms;
-	struct bm_error why; /* GONE; without a code: nothing to complain about */
+	struct bm_error why; /* GONE; without a code: nothing to complain about. WAITING: how the last token was refused */
+};
+
+/* What password_command is about to print, for the lines of one server. */
+struct fetch {
+	struct world *world;
+	size_t server;
+	struct bm_command *command; /* NULL: it does not run */
+	bool renewed;               /* it was run for a token that was refused, and none was taken since */
 };
 
 struct world {
@@ -53,7 +64,8 @@ struct world {
 	struct bm_loop *loop;
 	struct line **lines; /* by slot */
 	size_t count;
-	size_t going; /* lines that are LEAVING, PARTED or GONE */
+	struct fetch *fetches; /* by server */
+	size_t going;          /* lines that are LEAVING, PARTED or GONE */
 	struct line *parted;
 	size_t parted_count;
 	uint64_t wall_ms;
@@ -91,6 +103,7 @@ static void drop(struct line *line, const struct bm_error *why)
 {
 	bm_connect_cancel(line->connect);
 	bm_link_free(line->link);
+	bm_attempt_end(&line->attempt);
 	line->connect = NULL;
 	line->link = NULL;
 	line->why = why != NULL ? *why : (struct bm_error)BM_ERROR_INIT;
@@ -100,7 +113,7 @@ static void drop(struct line *line, const struct bm_error *why)
 /* A stream is there: the greeting is awaited. On failure it is gone. */
 static enum bm_code begin_talk(struct line *line, struct bm_stream *stream, struct bm_error *err)
 {
-	struct bm_smtp_options options = bm_server_smtp_options(server_of(line));
+	struct bm_smtp_options options = bm_server_smtp_options(server_of(line), &line->attempt);
 	struct bm_smtp *smtp = NULL;
 
 	options.pipelining = line->pipelining;
@@ -110,9 +123,12 @@ static enum bm_code begin_talk(struct line *line, struct bm_stream *stream, stru
 		return code;
 	}
 	code = bm_link_new(&line->link, line->world->loop, smtp, stream, line, err);
-	if (code == BM_OK)
-		set_state(line, LINE_GREETING);
-	return code;
+	if (code != BM_OK)
+		return code;
+	set_state(line, LINE_GREETING);
+	/* implicit TLS: the handshake was asked for already */
+	bm_link_stir(line->link);
+	return BM_OK;
 }
 
 static void on_connected(void *user, struct bm_stream *stream, const struct bm_error *why)
@@ -127,15 +143,13 @@ static void on_connected(void *user, struct bm_stream *stream, const struct bm_e
 		drop(line, &err);
 }
 
-static enum bm_code begin(struct line *line, struct bm_error *err)
+static enum bm_code connect_line(struct line *line, struct bm_error *err)
 {
 	struct bm_server *server = server_of(line);
 	struct bm_stream *stream = NULL;
 	struct bm_tcp_options tcp;
+	enum bm_code code;
 
-	enum bm_code code = bm_server_check_worth(server, err);
-	if (code != BM_OK)
-		return code;
 	if (server->options.dummy_file != NULL) {
 		code = bm_stream_open_dummy(&stream, server->options.dummy_file, err);
 		return code == BM_OK ? begin_talk(line, stream, err) : code;
@@ -146,6 +160,74 @@ static enum bm_code begin(struct line *line, struct bm_error *err)
 	if (code == BM_OK)
 		set_state(line, LINE_CONNECTING);
 	return code;
+}
+
+static bool waits_for(const struct line *line, const struct fetch *fetch)
+{
+	return line->state == LINE_WAITING && line->server == fetch->server;
+}
+
+/* Those that wait go on; without a secret they fail for `why`, those whose token was refused in vain for that. */
+static void end_waits(const struct fetch *fetch, bool had, bool another, const struct bm_error *why)
+{
+	struct world *world = fetch->world;
+
+	for (size_t i = 0; i < world->count; i++) {
+		struct line *line = world->lines[i];
+		struct bm_error err = *why;
+		if (!waits_for(line, fetch))
+			continue;
+		bool refused = line->why.code != BM_OK;
+		if (refused && !another)
+			drop(line, &line->why);
+		else if (!had || connect_line(line, &err) != BM_OK)
+			drop(line, &err);
+	}
+}
+
+static void on_secret(void *user, struct bm_secret *secret, const struct bm_error *why)
+{
+	struct fetch *fetch = user;
+	struct bm_server *server = bm_campaign_server(fetch->world->campaign, fetch->server);
+	struct bm_error err = secret == NULL ? *why : (struct bm_error)BM_ERROR_INIT;
+	bool had = secret != NULL;
+	bool another = had && (server->login == NULL || !bm_login_equals(server->login, secret));
+
+	fetch->command = NULL;
+	if (!had)
+		bm_server_no_password(server, &err);
+	else if (bm_server_take_secret(server, secret, bm_loop_now_ms(fetch->world->loop), &err) != BM_OK)
+		had = false;
+	end_waits(fetch, had, another && had, &err);
+}
+
+/* The line waits until password_command has printed something; it is run but once at a time. */
+static enum bm_code fetch_secret(struct line *line, struct bm_error *err)
+{
+	struct fetch *fetch = &line->world->fetches[line->server];
+	struct bm_server *server = server_of(line);
+	enum bm_code code = BM_OK;
+
+	if (fetch->command == NULL)
+		code = bm_command_start(
+			&fetch->command, line->world->loop, server->options.password_command, on_secret, fetch, err);
+	if (code != BM_OK)
+		return bm_server_no_password(server, err);
+	set_state(line, LINE_WAITING);
+	return BM_OK;
+}
+
+static enum bm_code begin(struct line *line, struct bm_error *err)
+{
+	struct bm_server *server = server_of(line);
+
+	enum bm_code code = bm_server_check_worth(server, err);
+	if (code != BM_OK || !bm_server_lacks_secret(server, bm_loop_now_ms(line->world->loop)))
+		return code == BM_OK ? connect_line(line, err) : code;
+	/* of that the engine hears as of every login that failed */
+	if (fetch_secret(line, err) != BM_OK)
+		drop(line, err);
+	return BM_OK;
 }
 
 static enum bm_code port_open(
@@ -325,11 +407,57 @@ static void take_ready(struct line *line)
 
 	set_state(line, LINE_OPEN);
 	server->connections++;
+	if (line->attempt.login == server->login)
+		line->world->fetches[line->server].renewed = false;
 	/* The talk is listened to no longer than it is written down. */
 	bm_smtp_set_tell(line->link->smtp, server->conversation != NULL);
 	if (server->options.pipeline_depth == 0)
 		bm_smtp_set_depth(line->link->smtp, wanted_depth(line->link));
 	bm_run_opened(line->world->run, line->slot);
+}
+
+/* The machine asked for TLS, unless its session has ended already. */
+static void take_secure(struct line *line)
+{
+	struct bm_server *server = server_of(line);
+	struct bm_smtp *smtp = line->link->smtp;
+	struct bm_error err = BM_ERROR_INIT;
+	bool live = bm_smtp_deadline(smtp) != BM_SMTP_NEVER;
+
+	if (live && bm_server_need_tls(server, &err) != BM_OK)
+		bm_smtp_lost(smtp, err.text, bm_loop_now_ms(line->world->loop));
+	else if (live)
+		bm_link_secure(line->link, server->tls);
+	line->attempt.suspect = bm_smtp_deadline(smtp) == BM_SMTP_NEVER;
+	bm_link_stir(line->link);
+}
+
+/* The token was refused: another may be there already, or is asked for once. */
+static bool renew(struct line *line, const struct bm_smtp_event *event, struct bm_error *err)
+{
+	struct fetch *fetch = &line->world->fetches[line->server];
+	bool newer = line->attempt.login != server_of(line)->login;
+
+	if (!bm_attempt_lacks_token(&line->attempt, event) || (fetch->renewed && fetch->command == NULL && !newer))
+		return false;
+	line->why = *err;
+	if (newer && fetch->command == NULL)
+		return begin(line, err) == BM_OK;
+	fetch->renewed = true;
+	return fetch_secret(line, err) == BM_OK;
+}
+
+/* A session that ended before it was READY is begun anew where that may help; the engine need not know. */
+static bool begins_again(struct line *line, const struct bm_smtp_event *event, struct bm_error *err)
+{
+	if (line->world->stopping)
+		return false;
+	bm_link_free(line->link);
+	line->link = NULL;
+	line->why = (struct bm_error)BM_ERROR_INIT;
+	if (bm_attempt_goes_clear(&line->attempt, server_of(line), event))
+		return begin(line, err) == BM_OK;
+	return renew(line, event, err);
 }
 
 static void take_closed(struct line *line, const struct bm_smtp_event *event)
@@ -342,41 +470,50 @@ static void take_closed(struct line *line, const struct bm_smtp_event *event)
 		drop(line, NULL);
 		return;
 	}
-	if (line->state == LINE_GREETING)
-		bm_server_connect_error(server_of(line), event, &err);
-	else
+	if (line->state == LINE_GREETING) {
+		bm_server_connect_error(server_of(line), &line->attempt, event, &err);
+		if (begins_again(line, event, &err))
+			return;
+	} else {
 		bm_server_end_error(server_of(line), event, &err);
+	}
 	bm_link_free(line->link);
+	bm_attempt_end(&line->attempt);
 	line->link = NULL;
 	set_state(line, LINE_FREE);
 	bm_run_closed(world->run, line->slot, why, event->stumbled);
+}
+
+static void take_event(struct line *line, const struct bm_smtp_event *event)
+{
+	switch (event->kind) {
+	case BM_SMTP_RECIPIENT:
+	case BM_SMTP_TRANSACTION:
+		bm_run_event(line->world->run, line->slot, event);
+		break;
+	case BM_SMTP_SAID:
+	case BM_SMTP_REPLY:
+		bm_attempt_hear(&line->attempt, server_of(line), number_of(line), bm_link_stream(line->link), event);
+		break;
+	case BM_SMTP_SECURE:
+		bm_attempt_hear(&line->attempt, server_of(line), number_of(line), bm_link_stream(line->link), event);
+		take_secure(line);
+		break;
+	case BM_SMTP_READY:
+		take_ready(line);
+		break;
+	case BM_SMTP_CLOSED:
+		take_closed(line, event);
+		break;
+	}
 }
 
 static void take_events(struct line *line)
 {
 	struct bm_smtp_event event;
 
-	while (line->link != NULL && bm_smtp_next_event(line->link->smtp, &event)) {
-		switch (event.kind) {
-		case BM_SMTP_RECIPIENT:
-		case BM_SMTP_TRANSACTION:
-			bm_run_event(line->world->run, line->slot, &event);
-			break;
-		case BM_SMTP_SAID:
-		case BM_SMTP_REPLY:
-			bm_server_converse(server_of(line), number_of(line), &event);
-			bm_server_complain_about_ehlo(server_of(line), &event);
-			break;
-		case BM_SMTP_SECURE:
-			break;
-		case BM_SMTP_READY:
-			take_ready(line);
-			break;
-		case BM_SMTP_CLOSED:
-			take_closed(line, &event);
-			break;
-		}
-	}
+	while (line->link != NULL && bm_smtp_next_event(line->link->smtp, &event))
+		take_event(line, &event);
 	if (line->link != NULL && line->state == LINE_LEAVING)
 		go_on_leaving(line);
 }
@@ -487,7 +624,7 @@ static void cut(struct world *world)
 		if (line->link != NULL) {
 			bm_smtp_cut(line->link->smtp, "stopped", bm_loop_now_ms(world->loop));
 			take_events(line);
-		} else if (line->state == LINE_CONNECTING) {
+		} else if (line->state == LINE_WAITING || line->state == LINE_CONNECTING) {
 			drop(line, NULL);
 		}
 	}
@@ -569,7 +706,7 @@ static void leave_idle(struct world *world)
 {
 	for (size_t i = 0; i < world->count; i++) {
 		const struct line *line = world->lines[i];
-		bool begun = line->state == LINE_CONNECTING || line->state == LINE_GREETING;
+		bool begun = line->state >= LINE_WAITING && line->state <= LINE_GREETING;
 		if (begun || (line->state == LINE_OPEN && bm_smtp_idle(line->link->smtp)))
 			port_close(world, i);
 	}
@@ -601,7 +738,10 @@ static void end_goodbyes(struct world *world)
 
 static void close_world(struct world *world)
 {
+	for (size_t i = 0; world->fetches != NULL && i < bm_servers_count(world->campaign->servers); i++)
+		bm_command_cancel(world->fetches[i].command);
 	bm_loop_free(world->loop);
+	free(world->fetches);
 	for (size_t i = 0; world->lines != NULL && i < world->count; i++)
 		free(world->lines[i]);
 	free(world->lines);
@@ -614,9 +754,13 @@ static enum bm_code open_world(struct world *world, struct bm_error *err)
 	if (code != BM_OK)
 		return code;
 	world->wall_ms = bm_clock_wall_ms();
+	size_t servers = bm_servers_count(world->campaign->servers);
 	world->lines = calloc(world->count, sizeof(struct line *));
-	if (world->lines == NULL)
+	world->fetches = calloc(servers, sizeof *world->fetches);
+	if (world->lines == NULL || world->fetches == NULL)
 		return bm_error_nomem(err);
+	for (size_t i = 0; i < servers; i++)
+		world->fetches[i] = (struct fetch){.world = world, .server = i};
 	for (size_t i = 0; i < world->count; i++) {
 		world->lines[i] = calloc(1, sizeof(struct line));
 		if (world->lines[i] == NULL)

@@ -25,6 +25,12 @@ static inline struct bm_span bm_span_make(const void *data, size_t size)
 	return span;
 }
 
+/* Without its first octets. */
+static inline struct bm_span bm_span_skip(struct bm_span span, size_t size)
+{
+	return bm_span_make(span.data + size, span.size - size);
+}
+
 static inline bool bm_span_equal(struct bm_span a, struct bm_span b)
 {
 	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);

@@ -41,11 +41,23 @@ void cli_show(FILE *file, const char *text, size_t size);
 /* "see 'bulkmail NAME --help'" on standard error; returns 64. */
 int cli_usage(const char *name);
 
+#define CLI_UNIX "unix:"
+#define CLI_UNIX_SIZE (sizeof CLI_UNIX - 1)
+
+/* What --server takes, for errors. */
+#define CLI_SERVER_FORMS "HOST, HOST:PORT, [IPV6]:PORT or unix:/PATH"
+
 /*
- * HOST, HOST:PORT, [V6]:PORT into host (without brackets) and port ("" without one). False when it is none of
- * these or does not fit.
+ * HOST, HOST:PORT, [V6]:PORT into host (without brackets) and port ("" without one); unix:/PATH into host as it is.
+ * False when it is none of these or does not fit.
  */
 bool cli_split_server(const char *text, char *host, size_t host_size, char port[8]);
+
+/* Whether a server can have that host and port ("": none). */
+bool cli_check_server(const char *host, const char *port, struct bm_error *err);
+
+/* No core is dumped once a server has a user to log in as. */
+void cli_protect_secrets(const struct bm_server *server);
 
 /* This machine's full name, or the address literal [127.0.0.1] where it has none. */
 void cli_full_name(char *out, size_t size);

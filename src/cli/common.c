@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -99,10 +100,27 @@ void cli_show(FILE *file, const char *text, size_t size)
 	}
 }
 
+void cli_protect_secrets(const struct bm_server *server)
+{
+	/* neither a core dump nor another process of this user sees our memory */
+	if (bm_server_options(server)->user != NULL)
+		prctl(PR_SET_DUMPABLE, 0);
+}
+
 int cli_usage(const char *name)
 {
 	cli_complain("see 'bulkmail %s --help'", name);
 	return EX_USAGE;
+}
+
+bool cli_check_server(const char *host, const char *port, struct bm_error *err)
+{
+	struct bm_server *server = NULL;
+	const struct bm_attribute attributes[] = {{"Smtp", host}, {"Port", port}};
+
+	enum bm_code code = bm_server_new_named(&server, attributes, port[0] == '\0' ? 1 : 2, err);
+	bm_server_free(server);
+	return code == BM_OK;
 }
 
 /* The port behind the last colon of what is not an IPv6 address; NULL without one. */
@@ -128,12 +146,25 @@ static bool is_host(const char *host)
 	return inet_pton(AF_INET6, address, octets) == 1;
 }
 
+/* A Unix socket has a path in place of host and port. */
+static bool take_path(const char *text, char *host, size_t host_size)
+{
+	size_t size = strlen(text);
+	bool fits = text[CLI_UNIX_SIZE] == '/' && size < host_size;
+
+	if (fits)
+		memcpy(host, text, size + 1);
+	return fits;
+}
+
 bool cli_split_server(const char *text, char *host, size_t host_size, char port[8])
 {
 	const char *digits = find_port(text);
 	size_t size = digits == NULL ? strlen(text) : (size_t)(digits - text) - 1;
 
 	port[0] = '\0';
+	if (strncmp(text, CLI_UNIX, CLI_UNIX_SIZE) == 0)
+		return take_path(text, host, host_size);
 	if (size >= 2 && text[0] == '[' && text[size - 1] == ']') {
 		text++;
 		size -= 2;

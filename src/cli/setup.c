@@ -112,10 +112,15 @@ struct given_server {
 
 static int fill_server(struct given_server *server, const struct setup *setup, const char *text, const char *domain)
 {
+	struct bm_error err = BM_ERROR_INIT;
 	size_t count = 0;
 
 	if (!cli_split_server(text, server->host, sizeof server->host, server->port)) {
-		cli_complain("--server: found \"%s\", expected HOST, HOST:PORT or [IPV6]:PORT", text);
+		cli_complain("--server: found \"%s\", expected " CLI_SERVER_FORMS, text);
+		return EX_USAGE;
+	}
+	if (!cli_check_server(server->host, server->port, &err)) {
+		cli_complain_error(&err);
 		return EX_USAGE;
 	}
 	server->attributes[count++] = (struct bm_attribute){"Smtp", server->host};
@@ -148,10 +153,11 @@ static int create_servers(struct setup *setup, const struct bm_attribute_set *se
 {
 	struct bm_error err = BM_ERROR_INIT;
 
-	if (bm_servers_create(&setup->servers, setup->conf, class_of(setup), NULL, sets, count, &err) == BM_OK)
-		return 0;
-	/* --server and --set are the command line's, not a conf file's. */
-	return strcmp(err.id, "MBO004") == 0 ? (cli_complain_error(&err), EX_USAGE) : fail(&err);
+	if (bm_servers_create(&setup->servers, setup->conf, class_of(setup), NULL, sets, count, &err) != BM_OK)
+		return fail(&err);
+	for (size_t i = 0; i < bm_servers_count(setup->servers); i++)
+		cli_protect_secrets(bm_servers_at(setup->servers, i));
+	return 0;
 }
 
 static int fill_servers(
@@ -385,6 +391,10 @@ static void fill_campaign(struct setup *setup)
 	campaign.errfile = setup->errfile;
 	campaign.retry_delay = number_of(setup, "retry_delay", campaign.retry_delay);
 	campaign.retry_delay_max = number_of(setup, "retry_delay_max", campaign.retry_delay_max);
+	campaign.notify = text_of(setup, "notify");
+	campaign.ret = text_of(setup, "ret");
+	campaign.envid = text_of(setup, "envid");
+	campaign.require_tls = flag_of(setup, "require_tls", false);
 	setup->campaign = campaign;
 }
 

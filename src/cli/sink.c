@@ -18,7 +18,7 @@
 
 struct sink_arguments {
 	struct bm_sink_options options;
-	char host[256];
+	char host[256]; /* what was cut out of --listen */
 	const char *port_file;
 	int status; /* to exit with at once, -1: go on */
 };
@@ -26,13 +26,31 @@ struct sink_arguments {
 static const char help[] = "usage: bulkmail sink [OPTION]...\n"
 						   "A scriptable SMTP server for tries and tests. See bulkmail-sink(5).\n"
 						   "\n"
-						   "  --listen HOST:PORT  where to listen (127.0.0.1:2525; port 0: a free one; [::1]:0)\n"
+						   "  --listen HOST:PORT  where to listen (127.0.0.1:2525; port 0: a free one; [::1]:0),\n"
+						   "                      or unix:/PATH\n"
+						   "  --lmtp              LMTP in place of SMTP\n"
 						   "  --script FILE       rules: what to answer, and which faults to play\n"
 						   "  --out FILE          one JSON line a transaction is added to FILE; - is standard output\n"
 						   "  --content           the record holds the contents, in base64\n"
 						   "  --discard           record and check nothing: for benchmarks\n"
 						   "  --extensions LIST   EHLO keywords, joined by commas\n"
 						   "  --port-file FILE    write the port's number into FILE once it listens\n"
+						   "\n"
+						   "  --tls-cert FILE     a certificate, PEM: EHLO offers STARTTLS\n"
+						   "  --tls-key FILE      its key, when it is not in there too\n"
+						   "  --tls-wrapper       TLS comes before the greeting\n"
+						   "  --tls-required      without it MAIL and AUTH are refused\n"
+						   "  --tls-versions MIN[-MAX]  1.0, 1.1, 1.2, 1.3\n"
+						   "  --tls-ciphers LIST  OpenSSL's words; TLS 1.3's begin with TLS_\n"
+						   "  --tls-tickets N     so many after a handshake; 0: no session is resumed\n"
+						   "  --tls-client-ca FILE  ask for a client's certificate\n"
+						   "\n"
+						   "  --auth LIST         SASL mechanisms: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256\n"
+						   "                      SCRAM-SHA-256-PLUS XOAUTH2 OAUTHBEARER\n"
+						   "  --user NAME         who may log in\n"
+						   "  --password-file FILE  first line: the password, or the token\n"
+						   "  --auth-required     without it MAIL is refused\n"
+						   "\n"
 						   "  --help              this text\n";
 
 static int usage(const char *text, const char *value)
@@ -41,12 +59,22 @@ static int usage(const char *text, const char *value)
 	return EX_USAGE;
 }
 
-/* HOST:PORT or [HOST]:PORT. */
+static bool is_path(const char *host)
+{
+	return strncmp(host, "unix:", 5) == 0;
+}
+
+/* HOST:PORT, [HOST]:PORT or unix:/PATH. */
 static bool parse_listen(struct sink_arguments *arguments, const char *text)
 {
 	const char *colon = strrchr(text, ':');
 	char *end = NULL;
 
+	if (is_path(text)) {
+		arguments->options.host = text;
+		arguments->options.port = 0;
+		return true;
+	}
 	if (colon == NULL || colon[1] < '0' || colon[1] > '9')
 		return false;
 	unsigned long port = strtoul(colon + 1, &end, 10);
@@ -65,6 +93,17 @@ static bool parse_listen(struct sink_arguments *arguments, const char *text)
 	arguments->host[size] = '\0';
 	arguments->options.host = arguments->host;
 	arguments->options.port = (uint16_t)port;
+	return true;
+}
+
+static bool parse_count(int *count, const char *text)
+{
+	char *end = NULL;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || value > 1000000)
+		return false;
+	*count = (int)value;
 	return true;
 }
 
@@ -93,6 +132,46 @@ static void apply_option(struct sink_arguments *arguments, int option, const cha
 	case 'p':
 		arguments->port_file = value;
 		break;
+	case 'C':
+		arguments->options.tls_cert = value;
+		break;
+	case 'K':
+		arguments->options.tls_key = value;
+		break;
+	case 'W':
+		arguments->options.tls_wrapper = true;
+		break;
+	case 'R':
+		arguments->options.tls_required = true;
+		break;
+	case 'V':
+		arguments->options.tls_versions = value;
+		break;
+	case 'X':
+		arguments->options.tls_ciphers = value;
+		break;
+	case 'T':
+		if (!parse_count(&arguments->options.tls_tickets, value))
+			arguments->status = usage("--tls-tickets wants a number, not ", value);
+		break;
+	case 'A':
+		arguments->options.tls_client_ca = value;
+		break;
+	case 'L':
+		arguments->options.lmtp = true;
+		break;
+	case 'M':
+		arguments->options.auth = value;
+		break;
+	case 'U':
+		arguments->options.user = value;
+		break;
+	case 'P':
+		arguments->options.password_file = value;
+		break;
+	case 'Q':
+		arguments->options.auth_required = true;
+		break;
 	case 'h':
 		fputs(help, stdout);
 		arguments->status = EX_OK;
@@ -115,6 +194,19 @@ static void parse_arguments(struct sink_arguments *arguments, int argc, char **a
 		{"discard", no_argument, NULL, 'd'},
 		{"extensions", required_argument, NULL, 'e'},
 		{"port-file", required_argument, NULL, 'p'},
+		{"lmtp", no_argument, NULL, 'L'},
+		{"tls-cert", required_argument, NULL, 'C'},
+		{"auth", required_argument, NULL, 'M'},
+		{"user", required_argument, NULL, 'U'},
+		{"password-file", required_argument, NULL, 'P'},
+		{"auth-required", no_argument, NULL, 'Q'},
+		{"tls-key", required_argument, NULL, 'K'},
+		{"tls-wrapper", no_argument, NULL, 'W'},
+		{"tls-required", no_argument, NULL, 'R'},
+		{"tls-versions", required_argument, NULL, 'V'},
+		{"tls-ciphers", required_argument, NULL, 'X'},
+		{"tls-tickets", required_argument, NULL, 'T'},
+		{"tls-client-ca", required_argument, NULL, 'A'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
@@ -179,7 +271,7 @@ static int complain(enum bm_code code, const struct bm_error *err)
 }
 
 /* Whoever waits for the file finds it complete. */
-static bool write_port(const char *path, uint16_t port)
+static bool write_port(const char *path, const char *text)
 {
 	char draft[PATH_SIZE];
 	int length = snprintf(draft, sizeof draft, "%s.%ld", path, (long)getpid());
@@ -189,7 +281,7 @@ static bool write_port(const char *path, uint16_t port)
 	FILE *file = fopen(draft, "w");
 	if (file == NULL)
 		return false;
-	bool written = fprintf(file, "%u\n", (unsigned)port) > 0;
+	bool written = fprintf(file, "%s\n", text) > 0;
 	written = fclose(file) == 0 && written;
 	return written && rename(draft, path) == 0;
 }
@@ -197,14 +289,19 @@ static bool write_port(const char *path, uint16_t port)
 static bool announce(const struct sink_arguments *arguments, const struct bm_sink *sink)
 {
 	const char *host = arguments->options.host;
+	bool path = is_path(host);
 	bool bracketed = strchr(host, ':') != NULL;
-	uint16_t port = bm_sink_port(sink);
+	char port[8];
 
-	if (arguments->port_file != NULL && !write_port(arguments->port_file, port)) {
+	snprintf(port, sizeof port, "%u", (unsigned)bm_sink_port(sink));
+	if (arguments->port_file != NULL && !write_port(arguments->port_file, path ? strchr(host, ':') + 1 : port)) {
 		perror(arguments->port_file);
 		return false;
 	}
-	fprintf(stderr, "listening on %s%s%s:%u\n", bracketed ? "[" : "", host, bracketed ? "]" : "", (unsigned)port);
+	if (path)
+		fprintf(stderr, "listening on %s\n", host);
+	else
+		fprintf(stderr, "listening on %s%s%s:%s\n", bracketed ? "[" : "", host, bracketed ? "]" : "", port);
 	fflush(stderr);
 	return true;
 }

@@ -14,13 +14,16 @@ static const char help[] =
 	"\n"
 	"  bulkmail talk --server HOST[:PORT] COMMAND...\n"
 	"\n"
-	"  --server HOST[:PORT]   the server\n"
+	"  --server HOST[:PORT]   the server, or unix:/PATH\n"
 	"  --set NAME=VALUE       an attribute of bulkmail.conf(5), as time_out=5; may be repeated\n"
 	"\n"
-	"Greeting and EHLO are said first. A command that is refused ends the talk.\n"
-	"Exit status: 0 all accepted, 69 no connection or a command refused for good, 75 refused for now, 64 usage.\n"
+	"Greeting, EHLO, STARTTLS and AUTH come first, as the attributes ask for it. A command that is refused ends the\n"
+	"talk. What cannot be printed is shown as \\xHH.\n"
+	"Exit status: 0 all accepted, 69 no connection or a command refused for good, 75 refused for now, 64 usage,\n"
+	"78 an attribute of --set.\n"
 	"\n"
-	"Example: bulkmail talk --server localhost NOOP 'VRFY postmaster'\n";
+	"Example: bulkmail talk --server localhost NOOP 'VRFY postmaster'\n"
+	"         bulkmail talk --server mail.example:587 --set user=me --set password_file=/home/me/.password NOOP\n";
 
 static const struct option long_options[] = {
 	{"server", required_argument, NULL, 's'},
@@ -37,7 +40,8 @@ static int set(struct bm_server *server, const char *name, const char *value)
 	if (bm_server_set(server, name, value, &err) == BM_OK)
 		return 0;
 	cli_complain_error(&err);
-	return err.code == BM_E_NOMEM ? EX_OSERR : EX_USAGE;
+	/* as send has it: what is said of an attribute is conf, wherever it is said */
+	return err.code == BM_E_USAGE ? EX_CONFIG : cli_status(err.code);
 }
 
 static int set_pair(struct bm_server *server, const char *argument)
@@ -56,11 +60,16 @@ static int set_pair(struct bm_server *server, const char *argument)
 
 static int set_server(struct bm_server *server, const char *argument)
 {
+	struct bm_error err = BM_ERROR_INIT;
 	char host[HOST_SIZE];
 	char port[8];
 
 	if (!cli_split_server(argument, host, sizeof host, port)) {
-		cli_complain("--server: found \"%s\", expected HOST, HOST:PORT or [IPV6]:PORT", argument);
+		cli_complain("--server: found \"%s\", expected " CLI_SERVER_FORMS, argument);
+		return EX_USAGE;
+	}
+	if (!cli_check_server(host, port, &err)) {
+		cli_complain_error(&err);
 		return EX_USAGE;
 	}
 	int status = set(server, "Smtp", host);
@@ -124,6 +133,7 @@ static int talk(struct bm_server *server, int argc, char **argv)
 		cli_complain("talk needs --server and at least one command");
 		return cli_usage("talk");
 	}
+	cli_protect_secrets(server);
 	return say_all(server, argc - optind, argv + optind);
 }
 

@@ -5,7 +5,8 @@
 
 static bool may_read(const struct bm_run *run)
 {
-	return !run->list_ended && !run->list_silent && run->waiting < BM_RUN_WAITING_MAX && run->failure.code == BM_OK;
+	bool room = run->waiting + run->special_count < BM_RUN_WAITING_MAX;
+	return !run->list_ended && !run->list_silent && room && run->failure.code == BM_OK;
 }
 
 static struct bm_item *read_list(struct bm_run *run)
@@ -51,18 +52,39 @@ static struct bm_item *take_due(struct bm_run *run, size_t server)
 bool bm_run_avoids(const struct bm_run *run, size_t server)
 {
 	const struct bm_item *item = run->servers[server].waiting.first;
-	return item != NULL && item->due_ms <= bm_run_now(run) && bm_run_has_other_awake(run, server);
+	bool due = item != NULL && item->due_ms <= bm_run_now(run);
+	return (due || run->special_count > 0) && bm_run_has_other_awake(run, server);
+}
+
+static struct bm_item *take_waiting(struct bm_run *run)
+{
+	struct bm_item *item = NULL;
+
+	for (size_t i = 0; item == NULL && run->waiting > 0 && i < run->server_count; i++)
+		item = bm_item_heap_take(&run->servers[i].waiting);
+	run->waiting -= item != NULL ? 1 : 0;
+	return item;
+}
+
+struct bm_item *bm_run_next_of_all(struct bm_run *run)
+{
+	struct bm_item *item = bm_item_list_take(&run->ready);
+
+	for (size_t i = 1; item == NULL && run->special_count > 0 && i < BM_NEED_SETS; i++) {
+		item = bm_item_list_take(&run->special[i]);
+		run->special_count -= item != NULL ? 1 : 0;
+	}
+	if (item == NULL)
+		item = take_waiting(run);
+	return item != NULL ? item : read_list(run);
 }
 
 static struct bm_item *take_any(struct bm_run *run, size_t server)
 {
-	const struct bm_item *eight = run->servers[server].seven_bit ? NULL : run->eight.first;
+	struct bm_item *item = bm_run_ready_take(run, server);
 
-	if (eight != NULL && (run->ready.first == NULL || eight->seq < run->ready.first->seq))
-		return bm_item_list_take(&run->eight);
-	if (run->ready.first != NULL)
-		return bm_item_list_take(&run->ready);
-	struct bm_item *item = take_due(run, server);
+	if (item == NULL)
+		item = take_due(run, server);
 	return item != NULL ? item : read_list(run);
 }
 
@@ -71,8 +93,8 @@ static struct bm_item *take_item(struct bm_run *run, size_t server)
 {
 	struct bm_item *item = take_any(run, server);
 
-	while (item != NULL && item->eight_bit && run->servers[server].seven_bit) {
-		bm_item_list_insert(&run->eight, item);
+	while (item != NULL && !bm_run_suits_item(run, server, item)) {
+		bm_run_ready_insert(run, item);
 		item = take_any(run, server);
 	}
 	return item;
@@ -97,7 +119,7 @@ static bool fits(const struct bm_run *run, const struct bm_item *item)
 	const struct bm_item *first = envelope->items[0];
 	if (item->put_backs >= BM_RUN_PUT_BACKS_ALONE || first->put_backs >= BM_RUN_PUT_BACKS_ALONE)
 		return false;
-	if (item->key[0] != first->key[0] || item->key[1] != first->key[1] || item->eight_bit != first->eight_bit)
+	if (item->key[0] != first->key[0] || item->key[1] != first->key[1] || item->needs != first->needs)
 		return false;
 	return bm_span_equal_nocase(bm_item_domain(first), bm_item_domain(item));
 }
@@ -107,7 +129,7 @@ static bool is_full(const struct bm_run *run, size_t server, uint64_t most)
 	const struct bm_run_server *at = &run->servers[server];
 	size_t count = run->open->count;
 
-	if (!run->options.use_envelope || count >= most || count >= BM_RUN_ENVELOPE_MAX)
+	if (!run->options.use_envelope || run->envid.varies || count >= most || count >= BM_RUN_ENVELOPE_MAX)
 		return true;
 	if ((at->envelope_max != 0 && count >= at->envelope_max) || (at->rcpt_max != 0 && count >= at->rcpt_max))
 		return true;
@@ -148,7 +170,7 @@ static enum bm_code enter(struct bm_run *run, size_t server, struct bm_item *ite
 static void give_back(struct bm_run *run, struct bm_item *item)
 {
 	if (item->fate != BM_FATE_WAITS) {
-		bm_item_list_prepend(&run->ready, item);
+		bm_run_ready_insert(run, item);
 		return;
 	}
 	bm_item_heap_add(&run->servers[item->answer.server - 1].waiting, item);
@@ -194,7 +216,8 @@ enum bm_fill bm_run_fill(struct bm_run *run, size_t server, uint64_t most)
 
 bool bm_run_open_is_over(const struct bm_run *run)
 {
-	bool silent = run->list_silent && !run->list_ended && run->waiting < BM_RUN_WAITING_MAX;
+	bool room = run->waiting + run->special_count < BM_RUN_WAITING_MAX;
+	bool silent = run->list_silent && !run->list_ended && room;
 	return !silent || bm_run_now(run) >= run->open->since_ms + BM_RUN_ENVELOPE_PATIENCE_MS;
 }
 
@@ -209,7 +232,7 @@ void bm_run_enqueue(struct bm_run *run)
 bool bm_run_has_work(struct bm_run *run, size_t server, size_t pieces)
 {
 	const struct bm_run_server *at = &run->servers[server];
-	size_t known = run->ready.count + at->queue.envelopes + (at->seven_bit ? 0 : run->eight.count);
+	size_t known = bm_run_ready_count(run, server) + at->queue.envelopes;
 
 	known += run->open != NULL && run->open_server == server ? 1 : 0;
 	known += find_due(run, server) != SIZE_MAX ? 1 : 0;
@@ -217,15 +240,16 @@ bool bm_run_has_work(struct bm_run *run, size_t server, size_t pieces)
 		struct bm_item *item = read_list(run);
 		if (item == NULL)
 			return false;
-		bm_item_list_append(&run->ready, item);
-		known++;
+		bm_run_ready_insert(run, item);
+		known += bm_run_suits_item(run, server, item) ? 1 : 0;
 	}
 	return true;
 }
 
 bool bm_run_is_exhausted(const struct bm_run *run)
 {
-	if (!run->list_ended || run->ready.count > 0 || run->eight.count > 0 || run->waiting > 0 || run->open != NULL)
+	size_t ready = run->ready.count + run->special_count;
+	if (!run->list_ended || ready > 0 || run->waiting > 0 || run->open != NULL)
 		return false;
 	for (size_t i = 0; i < run->server_count; i++) {
 		if (run->servers[i].queue.envelopes > 0)
@@ -248,11 +272,11 @@ static bool is_somebody_due(const struct bm_run *run)
 
 bool bm_run_has_present(struct bm_run *run)
 {
-	if (run->open != NULL || run->ready.count > 0 || run->eight.count > 0 || is_somebody_due(run))
+	if (run->open != NULL || run->ready.count + run->special_count > 0 || is_somebody_due(run))
 		return true;
 	struct bm_item *item = read_list(run);
 	if (item != NULL)
-		bm_item_list_append(&run->ready, item);
+		bm_run_ready_insert(run, item);
 	return item != NULL;
 }
 

@@ -86,14 +86,29 @@ static bool take_values(struct bm_run *run, const struct bm_record *record, cons
 	return bm_message_check_values(run->message, run->values, run->column_count, reason) == BM_OK;
 }
 
+/* Behind the values of the columns; false when there is none that can be said. */
+static bool take_envid(struct bm_run *run, const struct bm_record *record, const char **reason)
+{
+	size_t size = 0;
+
+	if (!run->envid.varies)
+		return true;
+	if (!bm_envid_write(&run->envid, record, run->envid_text, &size)) {
+		*reason = "the envelope identifier has more than 100 octets, or is not printable ASCII";
+		return false;
+	}
+	run->values[run->column_count] = bm_span_make(run->envid_text, size);
+	return true;
+}
+
 /* With its values, unless it is not to be sent anyway. */
 static enum bm_code make_item(struct bm_run *run, const struct bm_record *record, const struct bm_address *address,
 	bool filled, struct bm_item **out)
 {
-	size_t count = filled ? run->column_count : 0;
+	size_t count = filled ? run->column_count + (run->envid.varies ? 1 : 0) : 0;
 
 	enum bm_code code = bm_item_new(&run->items, out, record, address, run->values, count);
-	if (code == BM_OK && count > 0)
+	if (code == BM_OK && filled && run->column_count > 0)
 		bm_message_key(run->message, run->values, run->column_count, (*out)->key);
 	return code;
 }
@@ -125,6 +140,7 @@ static void forget(struct bm_address *address)
 {
 	address->size = 0;
 	address->domain = 0;
+	address->utf8 = false;
 	address->original = bm_span_make(NULL, 0);
 	address->display = bm_span_make(NULL, 0);
 }
@@ -140,7 +156,7 @@ static enum bm_code take(struct bm_run *run, const struct bm_record *record)
 	if (!parse(run, record, &address, &reason)) {
 		forget(&address);
 		ahead->invalid = invalid_id(record, reason);
-	} else if (!take_values(run, record, &reason)) {
+	} else if (!take_values(run, record, &reason) || !take_envid(run, record, &reason)) {
 		ahead->invalid = "MB026";
 	}
 	enum bm_code code = make_item(run, record, &address, ahead->invalid == NULL, &ahead->item);

@@ -129,7 +129,7 @@ void bm_queue_remove(struct bm_run_queue *queue, struct bm_run_envelope *envelop
 void bm_run_unpack(struct bm_run *run, size_t server, struct bm_run_envelope *envelope)
 {
 	for (size_t i = 0; i < envelope->count; i++)
-		bm_item_list_insert(&run->ready, envelope->items[i]);
+		bm_run_ready_insert(run, envelope->items[i]);
 	bm_policy_refund(bm_run_policy(run, server), envelope->count);
 	bm_envelope_return(run, envelope);
 }

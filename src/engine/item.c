@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/item.h"
 
+#include "mail/encode.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +83,9 @@ static void reset(struct bm_item *item)
 	item->attempts = 0;
 	item->put_backs = 0;
 	item->fate = BM_FATE_OPEN;
-	item->eight_bit = false;
+	item->needs = 0;
+	item->size_bytes = 0;
+	item->relayed = false;
 	item->answer.code = 0;
 	item->answer.enhanced[0] = '\0';
 	item->answer.text[0] = '\0';
@@ -103,6 +107,7 @@ enum bm_code bm_item_new(struct bm_item_pool *pool, struct bm_item **out, const 
 	item->record_size = record->size;
 	item->mailbox_size = address->size;
 	item->domain = address->domain;
+	item->needs = address->utf8 ? BM_NEED_UTF8 : 0;
 	item->value_count = value_count;
 	unsigned char *text = text_of(item);
 	memcpy(text, record->text, record->size);
@@ -148,6 +153,7 @@ void bm_item_address(const struct bm_item *item, struct bm_address *address)
 	address->mailbox[mailbox.size] = '\0';
 	address->size = mailbox.size;
 	address->domain = item->domain;
+	address->utf8 = !bm_is_ascii(mailbox);
 	address->original = item->original;
 	address->display = item->display;
 }

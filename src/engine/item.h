@@ -26,6 +26,17 @@ struct bm_answer {
 	size_t server; /* 1-based; 0: it reached none */
 };
 
+/* What a recipient or its copy asks of a server, as bits. */
+enum bm_need {
+	BM_NEED_EIGHT_BIT = 1, /* 8BITMIME, for a copy that has no 7-bit form */
+	BM_NEED_UTF8 = 2,      /* SMTPUTF8 */
+	BM_NEED_ROOM = 4,      /* SIZE: larger than a server took */
+	BM_NEED_TLS = 8,       /* REQUIRETLS; of the whole run only */
+};
+
+/* Sets of those that one recipient may have. */
+#define BM_NEED_SETS 8
+
 /* What becomes of an item when its transaction is over. */
 enum bm_fate {
 	BM_FATE_OPEN,     /* not known yet */
@@ -46,7 +57,9 @@ struct bm_item {
 	unsigned put_backs;
 	enum bm_fate fate;
 	unsigned size_class;
-	bool eight_bit; /* its copy needs 8BITMIME */
+	unsigned needs;      /* enum bm_need */
+	uint64_t size_bytes; /* of its copy, with BM_NEED_ROOM */
+	bool relayed;        /* as struct bm_outcome has it */
 	struct bm_answer answer;
 	size_t record_size;
 	size_t mailbox_size;

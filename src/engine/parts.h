@@ -36,6 +36,32 @@ void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kin
 /* Ends the campaign; the first failure stands. */
 void bm_run_fail(struct bm_run *run, const struct bm_error *err);
 
+/* needs.c */
+
+/* Of enum bm_need: what a connection that offers this cannot do. */
+unsigned bm_needs_lacked(const struct bm_smtp_capabilities *offers);
+
+/* What EHLO said. A server that cannot take this message is given up. */
+void bm_run_learn_offers(struct bm_run *run, size_t server, const struct bm_smtp_capabilities *offers);
+
+/* The server may take this message, as far as is known. */
+bool bm_run_suits(const struct bm_run *run, size_t server);
+
+/* The server may take this recipient. */
+bool bm_run_suits_item(const struct bm_run *run, size_t server, const struct bm_item *item);
+
+/* Another one may. */
+bool bm_run_has_other_for(const struct bm_run *run, size_t server, const struct bm_item *item);
+
+/* Who is to be sent at once: in, of all items of one set of needs; and the first that the server may take, or NULL. */
+void bm_run_ready_insert(struct bm_run *run, struct bm_item *item);
+void bm_run_ready_merge(struct bm_run *run, struct bm_item_list *items);
+struct bm_item *bm_run_ready_take(struct bm_run *run, size_t server);
+size_t bm_run_ready_count(struct bm_run *run, size_t server);
+
+/* Refuses those whom no server can take that is left. */
+void bm_run_refuse_hopeless(struct bm_run *run);
+
 /* envelope.c */
 
 /* An empty one; NULL for want of memory. */
@@ -71,6 +97,9 @@ bool bm_run_open_is_over(const struct bm_run *run);
 /* The open envelope, if any, into its server's queue. */
 void bm_run_enqueue(struct bm_run *run);
 
+/* The next of all that are left, whoever is to take them; NULL: none now. */
+struct bm_item *bm_run_next_of_all(struct bm_run *run);
+
 /* At least so many recipients are known to be there for the server; the list is read ahead for it. */
 bool bm_run_has_work(struct bm_run *run, size_t server, size_t pieces);
 
@@ -83,7 +112,7 @@ bool bm_run_has_pending(struct bm_run *run);
 /* Nothing is left of the campaign but what is in flight. */
 bool bm_run_is_exhausted(const struct bm_run *run);
 
-/* Recipients wait that this server had deferred and that another one should try. */
+/* All who are left now are for another server, which is awake: it had deferred them, or cannot take them. */
 bool bm_run_avoids(const struct bm_run *run, size_t server);
 
 /* slots.c */
@@ -112,6 +141,9 @@ bool bm_run_is_usable(const struct bm_run *run, size_t server);
 /* It may be used now: neither resting nor backing off. */
 bool bm_run_is_awake(const struct bm_run *run, size_t server);
 
+/* It sleeps (sleep_length). */
+bool bm_run_rests(const struct bm_run *run, size_t server);
+
 /* Another server is usable; it may rest. */
 bool bm_run_has_other(const struct bm_run *run, size_t server);
 
@@ -120,6 +152,9 @@ bool bm_run_has_other_awake(const struct bm_run *run, size_t server);
 
 /* Logs what went wrong with a server and keeps it, to be told when none is left. */
 void bm_run_note(struct bm_run *run, const struct bm_error *err);
+
+/* It does not take our credentials: out for this run. */
+void bm_run_turned_away(struct bm_run *run, size_t server, const struct bm_error *why);
 
 /* It could not be connected. */
 void bm_run_open_failed(struct bm_run *run, size_t server, const struct bm_error *why);

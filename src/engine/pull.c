@@ -2,11 +2,6 @@
 /* No turns: every connection with room takes the next envelope, so that the faster server gets more. */
 #include "engine/parts.h"
 
-static bool rests(const struct bm_run *run, size_t server)
-{
-	return run->servers[server].rests_until_ms > bm_run_now(run);
-}
-
 /* What the next envelope over the connection may hold. */
 static uint64_t room_of(struct bm_run *run, size_t index)
 {
@@ -30,7 +25,7 @@ static size_t next_slot(struct bm_run *run)
 		size_t server = run->slots[index].server;
 		run->next_slot = index + 1 == run->slot_count ? 0 : index + 1;
 		bool takes = bm_slot_takes(run, index) && run->servers[server].queue.first == NULL;
-		if (takes && !rests(run, server) && bm_run_is_usable(run, server) && room_of(run, index) > 0)
+		if (takes && !bm_run_rests(run, server) && bm_run_is_usable(run, server) && room_of(run, index) > 0)
 			return index;
 	}
 	return SIZE_MAX;
@@ -41,7 +36,7 @@ static bool mend_open(struct bm_run *run)
 {
 	size_t server = run->open_server;
 
-	if (!rests(run, server) && bm_run_server_takes(run, server))
+	if (!bm_run_rests(run, server) && bm_run_server_takes(run, server))
 		return true;
 	if (!bm_run_has_other(run, server))
 		return false;

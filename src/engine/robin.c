@@ -5,11 +5,6 @@
  */
 #include "engine/parts.h"
 
-static bool rests(const struct bm_run *run, size_t server)
-{
-	return run->servers[server].rests_until_ms > bm_run_now(run);
-}
-
 static bool is_spent(const struct bm_run *run, size_t server)
 {
 	return bm_policy_spent(bm_run_policy(run, server), bm_run_server_options(run, server));
@@ -93,7 +88,7 @@ static bool end_turn(struct bm_run *run)
 	bool alone = !bm_run_has_other(run, server);
 	bool busy = at->in_flight > 0 || at->queue.envelopes > 0;
 
-	if (alone && (rests(run, server) || (busy && bm_policy_at_limit(policy, options))))
+	if (alone && (bm_run_rests(run, server) || (busy && bm_policy_at_limit(policy, options))))
 		return false;
 	/* Its last messages may yet be refused. */
 	if (is_spent(run, server)) {
@@ -101,7 +96,7 @@ static bool end_turn(struct bm_run *run)
 		return !alone;
 	}
 	enum bm_limit limit = bm_policy_reached(policy, options);
-	if (limit != BM_LIMIT_NONE || rests(run, server))
+	if (limit != BM_LIMIT_NONE || bm_run_rests(run, server))
 		run->current = SIZE_MAX;
 	return run->failure.code == BM_OK;
 }
@@ -147,7 +142,7 @@ static bool step(struct bm_run *run)
 	if (run->current == SIZE_MAX)
 		return next_turn(run);
 	size_t server = run->current;
-	if (rests(run, server))
+	if (bm_run_rests(run, server))
 		return end_turn(run);
 	if (reconnect(run))
 		return true;

@@ -68,6 +68,14 @@ static enum bm_code make_slots(struct bm_run *run)
 	return BM_OK;
 }
 
+static void find_needs(struct bm_run *run)
+{
+	run->needs |= bm_message_eight_bit(run->message) ? BM_NEED_EIGHT_BIT : 0;
+	run->needs |= bm_message_utf8(run->message) ? BM_NEED_UTF8 : 0;
+	run->needs |= run->options.require_tls ? BM_NEED_TLS : 0;
+	run->needs |= run->shares ? BM_NEED_ROOM : 0;
+}
+
 /* The copy that all recipients share, if they do. */
 static enum bm_code prepare_copies(struct bm_run *run, struct bm_error *err)
 {
@@ -75,12 +83,15 @@ static enum bm_code prepare_copies(struct bm_run *run, struct bm_error *err)
 
 	run->columns = bm_message_columns(run->message, &run->column_count);
 	run->shares = run->options.use_envelope && run->column_count == 0;
-	if (run->column_count > 0) {
-		run->values = calloc(run->column_count, sizeof *run->values);
-		if (run->values == NULL)
-			return bm_error_nomem(err);
-	}
-	return run->shares ? bm_message_render(run->message, &run->shared, &copy, err) : BM_OK;
+	run->values = calloc(run->column_count + 1, sizeof *run->values);
+	if (run->values == NULL)
+		return bm_error_nomem(err);
+	find_needs(run);
+	if (!run->shares)
+		return BM_OK;
+	enum bm_code code = bm_message_render(run->message, &run->shared, &copy, err);
+	copy.seven_bit = true;
+	return code == BM_OK ? bm_message_render(run->message, &run->shared_seven, &copy, err) : code;
 }
 
 enum bm_code bm_run_init(struct bm_run *run, const struct bm_run_options *options, const struct bm_port *port,
@@ -99,6 +110,7 @@ enum bm_code bm_run_init(struct bm_run *run, const struct bm_run_options *option
 	bm_keyset_init(&run->seen, options->hash_key);
 	bm_keyset_init(&run->banned, options->hash_key);
 	bm_render_init(&run->shared);
+	bm_render_init(&run->shared_seven);
 	run->servers = calloc(server_count, sizeof *run->servers);
 	if (run->servers == NULL)
 		return bm_error_nomem(err);
@@ -106,7 +118,8 @@ enum bm_code bm_run_init(struct bm_run *run, const struct bm_run_options *option
 		set_up_server(run, i);
 	if (make_slots(run) != BM_OK)
 		return bm_error_nomem(err);
-	return prepare_copies(run, err);
+	enum bm_code code = bm_envid_init(&run->envid, options->envid, options->columns, options->column_count, err);
+	return code == BM_OK ? prepare_copies(run, err) : code;
 }
 
 static void free_list(struct bm_run *run, struct bm_item_list *list)
@@ -133,7 +146,8 @@ static void free_queue(struct bm_run *run, struct bm_run_queue *queue)
 void bm_run_deinit(struct bm_run *run)
 {
 	free_list(run, &run->ready);
-	free_list(run, &run->eight);
+	for (size_t i = 1; i < BM_NEED_SETS; i++)
+		free_list(run, &run->special[i]);
 	for (size_t i = 0; i < run->ahead_count; i++)
 		bm_item_free(&run->items, run->ahead[(run->ahead_first + i) % BM_RUN_AHEAD].item);
 	for (size_t i = 0; run->servers != NULL && i < run->server_count; i++) {
@@ -151,6 +165,7 @@ void bm_run_deinit(struct bm_run *run)
 	bm_keyset_deinit(&run->seen);
 	bm_keyset_deinit(&run->banned);
 	bm_render_deinit(&run->shared);
+	bm_render_deinit(&run->shared_seven);
 	free(run->values);
 	free(run->slots);
 	free(run->servers);
@@ -201,7 +216,9 @@ void bm_run_finish(struct bm_run *run)
 	for (size_t i = 0; i < run->server_count; i++)
 		bm_run_forsake(run, i);
 	settle_list(run, &run->ready);
-	settle_list(run, &run->eight);
+	for (size_t i = 1; i < BM_NEED_SETS; i++)
+		settle_list(run, &run->special[i]);
+	run->special_count = 0;
 	for (size_t i = 0; i < run->server_count; i++)
 		settle_waiting(run, &run->servers[i].waiting);
 	run->waiting = 0;
@@ -233,13 +250,13 @@ static void give_up_spent(struct bm_run *run)
 /* Somebody is left to be sent, and no server for it. */
 static bool is_without_server(struct bm_run *run)
 {
+	bool only_special = run->special_count > 0 && run->ready.count == 0 && run->waiting == 0 && run->list_ended;
 	bool suits = false;
-	bool only_eight = run->eight.count > 0 && run->ready.count == 0 && run->waiting == 0 && run->list_ended;
 
 	if (run->in_flight > 0)
 		return false;
 	for (size_t i = 0; i < run->server_count; i++)
-		suits = suits || (bm_run_is_usable(run, i) && !(only_eight && run->servers[i].seven_bit));
+		suits = suits || (bm_run_is_usable(run, i) && (!only_special || bm_run_ready_count(run, i) > 0));
 	return !suits && bm_run_has_pending(run);
 }
 
@@ -318,6 +335,8 @@ enum bm_code bm_run_advance(struct bm_run *run, uint64_t *next_ms, bool *finishe
 	/* The end of the list is found even by servers that may not go on yet. */
 	if (!run->stopping && run->in_flight == 0)
 		(void)bm_run_has_present(run);
+	if (!run->stopping)
+		bm_run_refuse_hopeless(run);
 	if (run->failure.code != BM_OK) {
 		*err = run->failure;
 		return run->failure.code;

@@ -9,6 +9,7 @@
 #define BM_ENGINE_RUN_H
 
 #include "bulkmail/campaign.h"
+#include "engine/envid.h"
 #include "engine/item.h"
 #include "engine/keyset.h"
 #include "engine/port.h"
@@ -64,10 +65,12 @@ struct bm_run_options {
 	uint64_t retry_delay_max_ms;
 	uint64_t hash_key[2]; /* random */
 	/* RFC 3461; borrowed */
-	const char *notify; /* "NEVER", or "SUCCESS", "FAILURE", "DELAY" joined by commas; NULL: not asked for */
-	const char *ret;    /* "FULL", "HDRS"; NULL: not asked for */
-	const char *envid;  /* may hold {{column}} and {{seq}}; NULL: none */
-	bool require_tls;   /* RFC 8689 */
+	const char *notify;         /* "NEVER", or "SUCCESS", "FAILURE", "DELAY" joined by commas; NULL: not asked for */
+	const char *ret;            /* "FULL", "HDRS"; NULL: not asked for */
+	const char *envid;          /* may hold {{column}} and {{seq}}; NULL: none */
+	const char *const *columns; /* the list's, for envid */
+	size_t column_count;
+	bool require_tls; /* RFC 8689 */
 };
 
 /* Why the run was not faster. */
@@ -123,6 +126,7 @@ struct bm_run_slot {
 	uint64_t errors;              /* of the port, when last asked */
 	uint64_t opened_ms;           /* since when it is opening, or open */
 	uint64_t idle_ms;             /* since when nothing is in flight */
+	bool relays;                  /* news of success are asked for, and it does not offer DSN */
 	bool used;                    /* something was submitted */
 	bool fruitful;                /* a transaction was completed over it */
 	bool retired;                 /* takes nothing more and is closed when nothing is in flight */
@@ -137,6 +141,8 @@ struct bm_run_server {
 	uint64_t rests_until_ms; /* sleep_length */
 	size_t envelope_max;     /* what it took before it hung up on a larger envelope; 0: not known */
 	uint64_t rcpt_max;       /* the least that an EHLO said: connections may differ; 0: not known */
+	uint64_t size_max;       /* likewise */
+	unsigned lacks;          /* enum bm_need: what an EHLO did not list */
 	size_t first_slot;
 	size_t slot_count;
 	size_t opening;
@@ -151,9 +157,7 @@ struct bm_run_server {
 	uint64_t failures;             /* to connect, in a row, while one was open or not */
 	enum bm_smtp_pipelining level; /* the highest that it is known to bear */
 	bool steps_down;               /* pipelining is auto */
-	bool seven_bit;                /* no 8BITMIME */
 	bool used_up;                  /* the connection that ended last, by max_messages_per_connection */
-	bool unsuited;                 /* cannot take this message */
 	uint64_t times[BM_WHY_KINDS];  /* µs */
 };
 
@@ -179,21 +183,26 @@ struct bm_run {
 	size_t current;    /* robin: index of the server whose turn it is; SIZE_MAX: none */
 	size_t turn_after; /* index from which the next turn counts on; SIZE_MAX: begin with the first */
 	struct bm_keyset seen;
-	struct bm_keyset banned;      /* addresses, and domains */
-	struct bm_item_pool items;    /* that are in use nowhere */
-	struct bm_item_list ready;    /* to be sent before the list is read on; by seq */
-	struct bm_item_list eight;    /* ready too; for servers with 8BITMIME only */
+	struct bm_keyset banned;                   /* addresses, and domains */
+	struct bm_item_pool items;                 /* that are in use nowhere */
+	struct bm_item_list ready;                 /* to be sent before the list is read on; by seq */
+	struct bm_item_list special[BM_NEED_SETS]; /* ready too; by what they need of a server */
+	size_t special_count;
+	unsigned needs;               /* of every recipient */
 	struct bm_run_envelope *open; /* the one that is being filled; counted, not yet sent */
 	size_t open_server;           /* for whom it is filled */
 	struct bm_run_envelope *pool;
-	struct bm_render shared; /* the copy that all recipients share */
+	struct bm_render shared;       /* the copy that all recipients share */
+	struct bm_render shared_seven; /* its 7-bit form */
 	bool shares;
 	const size_t *columns; /* that the message uses */
 	size_t column_count;
-	struct bm_span *values; /* of the record being read */
-	size_t waiting;         /* over all servers */
-	size_t in_flight;       /* transactions */
-	uint64_t claimed;       /* the first seq that is not claimed */
+	struct bm_span *values; /* of the record being read; one more than columns, for envid */
+	struct bm_envid envid;
+	unsigned char envid_text[BM_ENVID_MAX]; /* of the record being read */
+	size_t waiting;                         /* over all servers */
+	size_t in_flight;                       /* transactions */
+	uint64_t claimed;                       /* the first seq that is not claimed */
 	uint64_t next_id;
 	struct bm_run_ahead ahead[BM_RUN_AHEAD]; /* a ring: read, and still to be looked up */
 	size_t ahead_first;
@@ -213,7 +222,10 @@ struct bm_run {
 	uint64_t times[BM_WHY_KINDS]; /* µs */
 };
 
-/* port, message and journal are borrowed. The servers' options are read now. */
+/*
+ * port, message and journal are borrowed. The servers' options are read now. BM_E_CONF: envid is none, or names a
+ * column that the list lacks.
+ */
 enum bm_code bm_run_init(struct bm_run *run, const struct bm_run_options *options, const struct bm_port *port,
 	const struct bm_message *message, struct bm_journal *journal, size_t server_count,
 	struct bm_error *err) BM_MUST_CHECK;
@@ -234,7 +246,8 @@ void bm_run_event(struct bm_run *run, size_t index, const struct bm_smtp_event *
 
 /*
  * The connection is gone: it failed to open, died, or our goodbye is over (why NULL). Every transaction of it had its
- * events before. why: what to log, with the manual's id.
+ * events before. why: what to log, with the manual's id; BM_E_AUTH: the server does not take our credentials and is out
+ * for this run, nobody being charged.
  */
 void bm_run_closed(struct bm_run *run, size_t index, const struct bm_error *why, bool stumbled);
 

@@ -31,6 +31,7 @@ void bm_run_settle(struct bm_run *run, struct bm_item *item, enum bm_outcome_kin
 		.server = answer->server == 0 ? "" : port->server_name(port->user, answer->server - 1),
 		.attempts = item->attempts,
 		.at_ms = port->wall_ms(port->user),
+		.relayed = item->relayed,
 	};
 	item->fate = BM_FATE_SETTLED;
 	run->done++;
@@ -115,6 +116,7 @@ static void take_result(
 	case BM_SMTP_ACCEPTED:
 		run->servers[slot->server].messages++;
 		envelope->accepted = true;
+		item->relayed = slot->relays;
 		bm_run_settle(run, item, BM_OUTCOME_ACCEPTED, NULL);
 		break;
 	case BM_SMTP_REFUSED:
@@ -188,7 +190,7 @@ static void clear_envelope(struct bm_run *run, size_t server, struct bm_run_enve
 			(void)blame(run, item);
 		move_on(run, server, item, &back);
 	}
-	bm_item_list_merge(&run->ready, &back);
+	bm_run_ready_merge(run, &back);
 }
 
 /* What went over the connection counts for what may come. */
@@ -234,9 +236,7 @@ static void give_up_relay(struct bm_run *run, size_t server)
 
 	bm_error_set(&err, BM_E_REFUSED, "", "%s wants authentication that it was not given: it is not used any more",
 		run->port->server_name(run->port->user, server));
-	bm_run_note(run, &err);
-	bm_run_policy(run, server)->worthless = true;
-	bm_run_give_up(run, server);
+	bm_run_turned_away(run, server, &err);
 }
 
 static void end_transaction(
@@ -267,7 +267,7 @@ static void end_transaction(
 		bm_slot_retire(run, index);
 		bm_run_step_down(run, server, slot->mode);
 	}
-	if (envelope->relay_fault && !bm_run_policy(run, server)->worthless)
+	if (envelope->relay_fault)
 		give_up_relay(run, server);
 	bm_envelope_return(run, envelope);
 }

@@ -4,6 +4,7 @@
 #include "engine/parts.h"
 
 #include <assert.h>
+#include <string.h>
 
 static uint64_t errors_left(const struct bm_run *run, const struct bm_run_slot *slot)
 {
@@ -58,11 +59,11 @@ void bm_slot_retire(struct bm_run *run, size_t index)
 }
 
 /* The copy for this envelope; personal only where the header To is the recipient or the message has slots. */
-static enum bm_code render(struct bm_run *run, struct bm_run_envelope *envelope, struct bm_error *err)
+static enum bm_code render(struct bm_run *run, struct bm_run_envelope *envelope, bool seven_bit, struct bm_error *err)
 {
 	const struct bm_item *item = envelope->items[0];
 	struct bm_address to;
-	struct bm_copy copy = {.values = item->values, .value_count = item->value_count};
+	struct bm_copy copy = {.values = item->values, .value_count = item->value_count, .seven_bit = seven_bit};
 
 	if (run->shares)
 		return BM_OK;
@@ -74,10 +75,23 @@ static enum bm_code render(struct bm_run *run, struct bm_run_envelope *envelope,
 	return bm_message_render(run->message, &envelope->render, &copy, err);
 }
 
-static struct bm_smtp_transaction transaction_of(
-	const struct bm_run *run, const struct bm_run_slot *slot, const struct bm_run_envelope *envelope)
+static const struct bm_render *copy_of(const struct bm_run *run, const struct bm_run_envelope *envelope, bool seven_bit)
 {
-	const struct bm_render *copy = run->shares ? &run->shared : &envelope->render;
+	if (!run->shares)
+		return &envelope->render;
+	return seven_bit ? &run->shared_seven : &run->shared;
+}
+
+static struct bm_span envid_of(const struct bm_run *run, const struct bm_run_envelope *envelope)
+{
+	if (run->envid.varies)
+		return envelope->items[0]->values[run->column_count];
+	return run->options.envid == NULL ? bm_span_make(NULL, 0) : bm_span_of(run->options.envid);
+}
+
+static struct bm_smtp_transaction transaction_of(const struct bm_run *run, const struct bm_run_slot *slot,
+	const struct bm_run_envelope *envelope, const struct bm_render *copy, unsigned needs)
+{
 	struct bm_smtp_transaction transaction = {
 		.id = envelope->id,
 		.sender = bm_span_of(bm_message_sender(run->message)),
@@ -89,6 +103,11 @@ static struct bm_smtp_transaction transaction_of(
 		.plain_count = copy->plain_count,
 		.size_bytes = copy->size_bytes,
 		.eight_bit = copy->eight_bit,
+		.utf8 = ((needs | run->needs) & BM_NEED_UTF8) != 0,
+		.require_tls = run->options.require_tls,
+		.ret = run->options.ret,
+		.notify = run->options.notify,
+		.envid = envid_of(run, envelope),
 	};
 
 	if (bm_run_server_options(run, slot->server)->max_errors_per_connection != 0) {
@@ -111,11 +130,28 @@ static void retract(struct bm_run *run, const struct bm_run_envelope *envelope)
 	}
 }
 
-static void needs_eight_bit(struct bm_run *run, struct bm_run_envelope *envelope, size_t server)
+/* The copy, and what is known of it by now, are not for this connection. */
+static unsigned find_missing(const struct bm_run *run, size_t index, const struct bm_run_envelope *envelope,
+	const struct bm_render *copy, unsigned *needs)
 {
-	run->servers[server].seven_bit = true;
-	for (size_t i = 0; i < envelope->count; i++)
-		envelope->items[i]->eight_bit = true;
+	const struct bm_smtp_capabilities *offers = run->port->capabilities(run->port->user, index);
+	bool large = offers->size && offers->size_max != 0 && copy->size_bytes > offers->size_max;
+
+	*needs = envelope->items[0]->needs & ~(unsigned)BM_NEED_ROOM;
+	*needs |= copy->eight_bit ? BM_NEED_EIGHT_BIT : 0;
+	*needs |= copy->utf8 ? BM_NEED_UTF8 : 0;
+	*needs |= large ? BM_NEED_ROOM : 0;
+	return (*needs & bm_needs_lacked(offers)) | (large ? BM_NEED_ROOM : 0);
+}
+
+/* They are for another server. */
+static void set_aside(
+	struct bm_run *run, size_t server, struct bm_run_envelope *envelope, unsigned needs, uint64_t size_bytes)
+{
+	for (size_t i = 0; i < envelope->count; i++) {
+		envelope->items[i]->needs = needs;
+		envelope->items[i]->size_bytes = size_bytes;
+	}
 	bm_run_unpack(run, server, envelope);
 }
 
@@ -126,6 +162,7 @@ static void take_in(struct bm_run *run, struct bm_run_slot *slot, struct bm_run_
 	if (slot->flight.envelopes == 0)
 		bm_window_begin(&slot->window, bm_run_now(run));
 	bm_queue_append(&slot->flight, envelope);
+	bm_rate_take(&server->rate, envelope->count);
 	slot->messages += envelope->count;
 	slot->used = true;
 	server->in_flight++;
@@ -137,10 +174,6 @@ static void hand_back(struct bm_run *run, size_t index, struct bm_run_envelope *
 {
 	size_t server = run->slots[index].server;
 
-	if (err->code == BM_E_UNSUPPORTED) {
-		needs_eight_bit(run, envelope, server);
-		return;
-	}
 	bm_run_unpack(run, server, envelope);
 	/* Larger than this connection takes: it was assembled before that was known. */
 	if (err->code == BM_E_LIMIT)
@@ -150,38 +183,63 @@ static void hand_back(struct bm_run *run, size_t index, struct bm_run_envelope *
 		bm_run_fail(run, err);
 }
 
-static void submit(struct bm_run *run, size_t index, struct bm_run_envelope *envelope)
+/* False: the envelope is for another server. What only this one finds too large it refuses itself. */
+static bool suits(
+	struct bm_run *run, size_t index, struct bm_run_envelope *envelope, const struct bm_render *copy, unsigned *needs)
+{
+	size_t server = run->slots[index].server;
+	unsigned missing = find_missing(run, index, envelope, copy, needs);
+	struct bm_item like = {.needs = *needs, .size_bytes = copy->size_bytes};
+
+	if (missing == 0 || (missing == BM_NEED_ROOM && !bm_run_has_other_for(run, server, &like)))
+		return true;
+	run->servers[server].lacks |= missing & ~(unsigned)BM_NEED_ROOM;
+	set_aside(run, server, envelope, *needs, copy->size_bytes);
+	return false;
+}
+
+/* Its intent is in the journal. */
+static void hand_over(
+	struct bm_run *run, size_t index, struct bm_run_envelope *envelope, const struct bm_smtp_transaction *transaction)
 {
 	const struct bm_port *port = run->port;
-	struct bm_run_slot *slot = &run->slots[index];
 	struct bm_error *err = &run->scratch;
+	enum bm_code code = port->submit(port->user, index, transaction, err);
 
-	enum bm_code code = render(run, envelope, err);
-	if (code != BM_OK) {
-		bm_error_set(err, BM_E_NOMEM, "", "no memory for a copy of the message");
-		hand_back(run, index, envelope, err);
-		return;
-	}
-	struct bm_smtp_transaction transaction = transaction_of(run, slot, envelope);
-	envelope->refusals_max = transaction.refusals_max;
-	if (transaction.eight_bit && run->servers[slot->server].seven_bit) {
-		needs_eight_bit(run, envelope, slot->server);
-		return;
-	}
-	if (bm_journal_intend(run->journal, envelope->seqs, envelope->count, err) != BM_OK) {
-		bm_run_fail(run, err);
-		bm_run_unpack(run, slot->server, envelope);
-		return;
-	}
-	bm_rate_take(&run->servers[slot->server].rate, envelope->count);
-	code = port->submit(port->user, index, &transaction, err);
 	if (code == BM_OK) {
-		take_in(run, slot, envelope);
+		take_in(run, &run->slots[index], envelope);
 		return;
 	}
 	err->code = code;
 	retract(run, envelope);
 	hand_back(run, index, envelope, err);
+}
+
+static void submit(struct bm_run *run, size_t index, struct bm_run_envelope *envelope)
+{
+	const struct bm_port *port = run->port;
+	struct bm_run_slot *slot = &run->slots[index];
+	struct bm_error *err = &run->scratch;
+	bool seven_bit = !port->capabilities(port->user, index)->eight_bit_mime;
+	unsigned needs = 0;
+
+	enum bm_code code = render(run, envelope, seven_bit, err);
+	if (code != BM_OK) {
+		bm_error_set(err, BM_E_NOMEM, "", "no memory for a copy of the message");
+		hand_back(run, index, envelope, err);
+		return;
+	}
+	const struct bm_render *copy = copy_of(run, envelope, seven_bit);
+	if (!suits(run, index, envelope, copy, &needs))
+		return;
+	struct bm_smtp_transaction transaction = transaction_of(run, slot, envelope, copy, needs);
+	envelope->refusals_max = transaction.refusals_max;
+	if (bm_journal_intend(run->journal, envelope->seqs, envelope->count, err) != BM_OK) {
+		bm_run_fail(run, err);
+		bm_run_unpack(run, slot->server, envelope);
+		return;
+	}
+	hand_over(run, index, envelope, &transaction);
 }
 
 /* The connection has handed over so much that the envelope is for the next one. */
@@ -297,16 +355,9 @@ static void count_connection(struct bm_run *run, size_t server)
 		count_anew(run, server);
 }
 
-static void find_unsuited(struct bm_run *run, size_t server)
+static bool asks_for_success(const struct bm_run *run)
 {
-	struct bm_error err;
-
-	bm_error_set(&err, BM_E_UNSUPPORTED, "",
-		"%s does not offer 8BITMIME, and the message holds octets above 127: it is not used",
-		run->port->server_name(run->port->user, server));
-	bm_run_note(run, &err);
-	run->servers[server].unsuited = true;
-	bm_run_give_up(run, server);
+	return run->options.notify != NULL && strstr(run->options.notify, "SUCCESS") != NULL;
 }
 
 void bm_run_opened(struct bm_run *run, size_t index)
@@ -322,16 +373,15 @@ void bm_run_opened(struct bm_run *run, size_t index)
 	slot->mode = mode_of(slot->mode, offers);
 	slot->opened_ms = bm_run_now(run);
 	slot->idle_ms = slot->opened_ms;
+	slot->relays = asks_for_success(run) && !offers->dsn;
 	bm_window_init(&slot->window, server->gap_us);
 	server->opening--;
 	server->open++;
 	server->failures = 0;
-	server->seven_bit = !offers->eight_bit_mime;
 	if (offers->rcpt_max != 0 && (server->rcpt_max == 0 || offers->rcpt_max < server->rcpt_max))
 		server->rcpt_max = offers->rcpt_max;
 	count_connection(run, slot->server);
-	if (server->seven_bit && bm_message_eight_bit(run->message))
-		find_unsuited(run, slot->server);
+	bm_run_learn_offers(run, slot->server, offers);
 }
 
 static void close_slot(struct bm_run *run, size_t index)
@@ -370,7 +420,9 @@ void bm_run_closed(struct bm_run *run, size_t index, const struct bm_error *why,
 	bool stepping = stumbled && run->servers[server].steps_down && slot->mode != BM_SMTP_PIPELINING_OFF;
 	if (stumbled)
 		bm_run_step_down(run, server, slot->mode);
-	if (state == BM_SLOT_OPENING)
+	if (why != NULL && why->code == BM_E_AUTH)
+		bm_run_turned_away(run, server, why);
+	else if (state == BM_SLOT_OPENING)
 		bm_run_open_failed(run, server, why);
 	else if (state == BM_SLOT_OPEN && !died_idle(run, slot))
 		bm_run_session_ended(run, server, slot->fruitful || stepping, why);

@@ -7,7 +7,12 @@
 
 bool bm_run_is_usable(const struct bm_run *run, size_t server)
 {
-	return !run->servers[server].unsuited && !bm_run_policy(run, server)->worthless;
+	return !bm_run_policy(run, server)->worthless && bm_run_suits(run, server);
+}
+
+bool bm_run_rests(const struct bm_run *run, size_t server)
+{
+	return run->servers[server].rests_until_ms > bm_run_now(run);
 }
 
 bool bm_run_is_awake(const struct bm_run *run, size_t server)
@@ -83,6 +88,18 @@ static void back_off(struct bm_run *run, size_t server)
 	if (ceiling_ms < FURTHER_MS)
 		ceiling_ms = FURTHER_MS;
 	at->no_more_ms = bm_run_now(run) + bm_policy_backoff_ms(&further, ceiling_ms);
+}
+
+void bm_run_turned_away(struct bm_run *run, size_t server, const struct bm_error *why)
+{
+	struct bm_policy *policy = bm_run_policy(run, server);
+
+	/* Connections that were being opened side by side meet with one answer. */
+	if (policy->worthless)
+		return;
+	bm_run_note(run, why);
+	policy->worthless = true;
+	bm_run_give_up(run, server);
 }
 
 void bm_run_open_failed(struct bm_run *run, size_t server, const struct bm_error *why)

@@ -164,10 +164,24 @@ static void put(struct bm_address *out, unsigned char c)
 	out->mailbox[out->size++] = (char)c;
 }
 
+/* Atoms with single dots between them; UTF-8 is part of an atom (RFC 6531, 3.3). */
+static bool is_dot_string(struct bm_span text)
+{
+	bool after_dot = true;
+
+	for (size_t i = 0; i < text.size; i++) {
+		bool dot = text.data[i] == '.';
+		if (dot ? after_dot : !is_word_char(text.data[i]))
+			return false;
+		after_dot = dot;
+	}
+	return !after_dot;
+}
+
 /* As RFC 5321, 4.1.2 wants it: quoted where needed, and no more than that. */
 static void put_local(struct bm_address *out, struct bm_span local)
 {
-	bool quoted = !bm_is_dot_atom(local);
+	bool quoted = !is_dot_string(local);
 
 	if (quoted)
 		put(out, '"');
@@ -185,12 +199,13 @@ static bool add_local(struct cursor *cur, struct bm_address *out, struct bm_span
 	unsigned char local[LOCAL_MAX];
 	size_t size = 0;
 
-	if (!bm_is_ascii(word))
-		return fail(cur, "the local part is not ASCII: SMTPUTF8 is not there yet");
-	if (word.data[0] != '"' && !bm_is_dot_atom(word))
+	if (word.data[0] != '"' && !is_dot_string(word))
 		return fail(cur, "the local part has a dot at an end or two in a row");
+	if (bm_has_line_end_of_utf8(word))
+		return fail(cur, "the address holds a control character");
 	if (!unquote(local, sizeof local, &size, word))
 		return fail(cur, "the local part is longer than 64 octets");
+	out->utf8 = !bm_is_ascii(word);
 	put_local(out, bm_span_make(local, size));
 	return true;
 }
@@ -340,6 +355,7 @@ static bool parse_plain(struct bm_address *out, struct bm_span text)
 	out->mailbox[text.size] = '\0';
 	out->size = text.size;
 	out->domain = local.size + 1;
+	out->utf8 = false;
 	out->original = text;
 	out->display = bm_span_make(NULL, 0);
 	return true;
@@ -384,8 +400,10 @@ static const char *check_trusted(struct bm_span part)
 		return "the address is too long";
 	if (bm_span_has_control(part))
 		return "the address holds a control character";
-	if (!bm_is_ascii(part))
-		return "the address is not ASCII: SMTPUTF8 is not there yet";
+	if (!bm_utf8_valid(part.data, part.size))
+		return "the address is not valid UTF-8";
+	if (bm_has_line_end_of_utf8(part))
+		return "the address holds a control character";
 	/* Either would end the path of MAIL or RCPT and let parameters follow. */
 	if (memchr(part.data, '<', part.size) != NULL || memchr(part.data, '>', part.size) != NULL)
 		return "the address holds < or >";
@@ -416,6 +434,7 @@ enum bm_code bm_address_trust(struct bm_address *out, struct bm_span text, const
 	out->mailbox[part.size] = '\0';
 	out->size = part.size;
 	out->domain = domain_offset(part);
+	out->utf8 = !bm_is_ascii(part);
 	return BM_OK;
 }
 
@@ -518,9 +537,11 @@ struct bm_span bm_address_domain(const struct bm_address *address)
 
 size_t bm_address_key(const struct bm_address *address, bool with_case, unsigned char *out)
 {
+	bool exact = with_case || address->utf8;
+
 	for (size_t i = 0; i < address->size; i++) {
 		unsigned char c = (unsigned char)address->mailbox[i];
-		out[i] = with_case && i < address->domain ? c : bm_lower(c);
+		out[i] = exact && i < address->domain ? c : bm_lower(c);
 	}
 	return address->size;
 }

@@ -21,20 +21,21 @@ struct bm_address {
 										 else the case as given */
 	size_t size;
 	size_t domain;           /* offset of the domain in mailbox */
+	bool utf8;               /* the local part is not ASCII: it needs SMTPUTF8 */
 	struct bm_span original; /* the whole text without spaces at its ends, comments and all; borrowed from the input */
 	struct bm_span display;  /* the display name as it stands, empty without one; borrowed */
 };
 
 /*
  * One mailbox: `local@domain`, `<local@domain>`, `name <local@domain>`; comments in parentheses are dropped. reason,
- * when not NULL, gets a static string that says what is wrong. Control octets, a non-ASCII local part, a domain that is
- * no host name, IDN or address literal: BM_E_ADDRESS. A line end or TAB at either end is a control octet too: who reads
- * lines trims them.
+ * when not NULL, gets a static string that says what is wrong. Control octets, octets that are not UTF-8, a domain that
+ * is no host name, IDN or address literal: BM_E_ADDRESS. A line end or TAB at either end is a control octet too: who
+ * reads lines trims them.
  */
 enum bm_code bm_address_parse(struct bm_address *out, struct bm_span text, const char **reason) BM_MUST_CHECK;
 
 /* Trusting email: takes what is between the last "<" and ">", or all; refuses only what cannot be sent (controls,
- * empty, too long, non-ASCII). */
+ * empty, too long, not UTF-8). */
 enum bm_code bm_address_trust(struct bm_address *out, struct bm_span text, const char **reason) BM_MUST_CHECK;
 
 /* True when reason, as these two gave it, says that there is no address at all, not that one is wrong. */
@@ -47,8 +48,8 @@ struct bm_span bm_address_mailbox(const struct bm_address *address);
 struct bm_span bm_address_domain(const struct bm_address *address);
 
 /*
- * The key under which two spellings are one address: domain in lower case, local part too unless with_case. out has
- * room for BM_ADDRESS_MAX octets; returns its size.
+ * The key under which two spellings are one address: domain in lower case, local part too unless with_case or it is not
+ * ASCII. out has room for BM_ADDRESS_MAX octets; returns its size.
  */
 size_t bm_address_key(const struct bm_address *address, bool with_case, unsigned char *out);
 

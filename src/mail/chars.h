@@ -27,4 +27,17 @@ static inline bool bm_is_dot_atom(struct bm_span text)
 	return !after_dot;
 }
 
+/* In valid UTF-8: U+0080 to U+009F (NEL among them), U+2028 and U+2029, which some readers take for line ends. */
+static inline bool bm_has_line_end_of_utf8(struct bm_span text)
+{
+	for (size_t i = 0; i + 1 < text.size; i++) {
+		const unsigned char *d = text.data + i;
+		if (d[0] == 0xc2 && d[1] < 0xa0)
+			return true;
+		if (d[0] == 0xe2 && d[1] == 0x80 && i + 2 < text.size && (d[2] == 0xa8 || d[2] == 0xa9))
+			return true;
+	}
+	return false;
+}
+
 #endif

@@ -93,6 +93,8 @@ struct bm_message {
 	bool own_id;
 	bool use_envelope;
 	bool eight_bit;
+	bool utf8;                /* it needs SMTPUTF8 */
+	struct bm_message *seven; /* the 7-bit form, with columns and charsets of this one; NULL: none, or no need */
 	char sender[BM_ADDRESS_MAX + 1];
 	char id_host[BM_DOMAIN_MAX + 1];
 	size_t id_host_size;
@@ -100,6 +102,13 @@ struct bm_message {
 	struct bm_arena arena;       /* what places point to */
 	struct bm_charset *charsets; /* in the arena */
 };
+
+/*
+ * The same message without octets above 0x7f: text in quoted-printable or base64, all else in base64 (seven.c). *out
+ * stays NULL where that would break a signature, or the message cannot be understood.
+ */
+enum bm_code bm_seven_new(
+	struct bm_message **out, const struct bm_message *message, struct bm_error *err) BM_MUST_CHECK;
 
 /* What a piece stands for in a copy; data NULL: it is absent and has no default. */
 static inline struct bm_span bm_piece_value(

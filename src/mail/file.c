@@ -6,6 +6,7 @@
 #include "mail/draft.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "mail/fold.h"
 
 static bool is_name_char(unsigned char c)
@@ -28,12 +29,12 @@ static bool is_mbox_line(struct bm_span line)
 
 static enum bm_code check_line(struct bm_span line, size_t number, struct bm_error *err)
 {
-	for (size_t i = 0; i < line.size; i++) {
-		if (line.data[i] == 0 || line.data[i] >= 0x80)
-			return bm_error_set(err, BM_E_MESSAGE, "MB022",
-				"line %zu of the message: a header holds a NUL or an octet that is not ASCII", number);
-	}
-	return BM_OK;
+	bool nul = line.size > 0 && memchr(line.data, 0, line.size) != NULL;
+
+	if (!nul && bm_utf8_valid(line.data, line.size))
+		return BM_OK;
+	return bm_error_set(
+		err, BM_E_MESSAGE, "MB022", "line %zu of the message: a header holds a NUL or is not valid UTF-8", number);
 }
 
 static bool is_single(struct bm_span name)

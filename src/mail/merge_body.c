@@ -12,151 +12,23 @@
 #include "mail/charset.h"
 #include "mail/decode.h"
 #include "mail/encode.h"
+#include "mail/entity.h"
 #include "mail/fold.h"
 #include "mail/quoted.h"
 
 #include <stdio.h>
 
-#define DEPTH_MAX 8
 #define WHERE_SIZE 48
-
-enum encoding {
-	ENCODING_NONE, /* 7bit, or not said */
-	ENCODING_8BIT,
-	ENCODING_QUOTED,
-	ENCODING_BASE64,
-	ENCODING_OTHER,
-};
-
-enum entity_kind {
-	ENTITY_OTHER, /* left as it is */
-	ENTITY_TEXT,
-	ENTITY_MULTIPART,
-};
-
-/* What the headers of a part say. */
-struct entity {
-	enum entity_kind kind;
-	enum encoding encoding;
-	bool html;
-	bool digest;
-	struct bm_span type;     /* the value of Content-Type, on one line; empty: there is none */
-	struct bm_span charset;  /* of type */
-	struct bm_span boundary; /* of type */
-};
 
 /* A text with slots. */
 struct leaf {
-	const struct entity *entity;
+	const struct bm_entity *entity;
 	struct bm_span body;
 	size_t line;                      /* on which it begins */
 	bool inner;                       /* of a multipart */
 	bool raw;                         /* it stays 8bit */
 	const struct bm_charset *charset; /* NULL: UTF-8 */
 };
-
-static struct bm_span skip(struct bm_span text, size_t size)
-{
-	return bm_span_make(text.data + size, text.size - size);
-}
-
-/* The end of a parameter's value at the beginning of text: a quoted string or what stands before the next ";". */
-static size_t value_size(struct bm_span text)
-{
-	size_t at = 0;
-
-	if (text.size > 0 && text.data[0] == '"') {
-		for (at = 1; at < text.size && text.data[at] != '"'; at++)
-			at += text.data[at] == '\\' ? 1 : 0;
-		return at < text.size ? at + 1 : text.size;
-	}
-	while (at < text.size && text.data[at] != ';' && text.data[at] != ' ' && text.data[at] != '\t')
-		at++;
-	return at;
-}
-
-/* The value of a parameter as it is written, with its quotes; data NULL: there is none (RFC 2045, 5.1). */
-static struct bm_span find_parameter(struct bm_span type, const char *name)
-{
-	const unsigned char *semicolon = NULL;
-	const unsigned char *equals = type.data;
-
-	while (type.size > 0 && (semicolon = memchr(type.data, ';', type.size)) != NULL) {
-		type = skip(type, (size_t)(semicolon + 1 - type.data));
-		if (equals < type.data)
-			equals = type.size == 0 ? NULL : memchr(type.data, '=', type.size);
-		if (equals == NULL)
-			break;
-		struct bm_span key = bm_span_trim(bm_span_make(type.data, (size_t)(equals - type.data)));
-		if (memchr(type.data, ';', (size_t)(equals - type.data)) != NULL)
-			continue;
-		type = skip(type, (size_t)(equals + 1 - type.data));
-		while (type.size > 0 && (type.data[0] == ' ' || type.data[0] == '\t'))
-			type = skip(type, 1);
-		struct bm_span value = bm_span_make(type.data, value_size(type));
-		if (bm_span_equal_nocase(key, bm_span_of(name)))
-			return value;
-		type = skip(type, value.size);
-	}
-	return bm_span_make(NULL, 0);
-}
-
-static struct bm_span unquoted(struct bm_span value)
-{
-	bool quoted = value.size >= 2 && value.data[0] == '"' && value.data[value.size - 1] == '"';
-
-	return quoted ? bm_span_make(value.data + 1, value.size - 2) : value;
-}
-
-static struct bm_span media_type(struct bm_span type)
-{
-	const unsigned char *end = type.size == 0 ? NULL : memchr(type.data, ';', type.size);
-
-	return bm_span_trim(bm_span_make(type.data, end == NULL ? type.size : (size_t)(end - type.data)));
-}
-
-static void read_type(struct entity *entity, struct bm_span type)
-{
-	struct bm_span media = media_type(type);
-
-	entity->type = type;
-	entity->charset = unquoted(find_parameter(type, "charset"));
-	entity->boundary = unquoted(find_parameter(type, "boundary"));
-	entity->html = bm_span_equal_nocase(media, bm_span_of("text/html"));
-	entity->digest = bm_span_equal_nocase(media, bm_span_of("multipart/digest"));
-	bool is_signed = bm_span_equal_nocase(media, bm_span_of("multipart/signed"));
-	if (entity->html || bm_span_equal_nocase(media, bm_span_of("text/plain")))
-		entity->kind = ENTITY_TEXT;
-	else if (bm_span_begins_nocase(media, "multipart/") && !is_signed && entity->boundary.size > 0)
-		entity->kind = ENTITY_MULTIPART;
-	else
-		entity->kind = ENTITY_OTHER;
-}
-
-static enum encoding encoding_of(struct bm_span value)
-{
-	static const struct {
-		const char *name;
-		enum encoding encoding;
-	} known[] = {{"", ENCODING_NONE}, {"7bit", ENCODING_NONE}, {"8bit", ENCODING_8BIT}, {"binary", ENCODING_8BIT},
-		{"quoted-printable", ENCODING_QUOTED}, {"base64", ENCODING_BASE64}};
-
-	value = bm_span_trim(value);
-	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-		if (bm_span_equal_nocase(value, bm_span_of(known[i].name)))
-			return known[i].encoding;
-	}
-	return ENCODING_OTHER;
-}
-
-/* A multipart or an unknown encoding that hides what is in it is left alone. */
-static void settle(struct entity *entity)
-{
-	bool coded = entity->encoding == ENCODING_QUOTED || entity->encoding == ENCODING_BASE64;
-
-	if (entity->encoding == ENCODING_OTHER || (entity->kind == ENTITY_MULTIPART && coded))
-		entity->kind = ENTITY_OTHER;
-}
 
 /* value on one line, kept with the message. */
 static enum bm_code keep_unfolded(struct bm_writer *writer, struct bm_span *out, struct bm_span value)
@@ -174,7 +46,7 @@ static enum bm_code keep_unfolded(struct bm_writer *writer, struct bm_span *out,
 }
 
 /* The entity that the message itself is. */
-static enum bm_code read_top(struct bm_writer *writer, struct entity *entity)
+static enum bm_code read_top(struct bm_writer *writer, struct bm_entity *entity)
 {
 	const struct bm_draft *draft = writer->draft;
 	const struct bm_field *type = bm_draft_find(draft, "Content-Type");
@@ -183,13 +55,13 @@ static enum bm_code read_top(struct bm_writer *writer, struct entity *entity)
 	struct bm_span value = bm_span_of(html ? "text/html" : "text/plain");
 	enum bm_code code = BM_OK;
 
-	*entity = (struct entity){.kind = ENTITY_OTHER};
+	*entity = (struct bm_entity){.kind = BM_ENTITY_OTHER};
 	if (type != NULL)
 		code = keep_unfolded(writer, &value, type->value);
-	read_type(entity, value);
+	bm_entity_read_type(entity, value);
 	if (encoding != NULL)
-		entity->encoding = encoding_of(encoding->value);
-	settle(entity);
+		entity->encoding = bm_encoding_of(encoding->value);
+	bm_entity_settle(entity);
 	return code;
 }
 
@@ -203,13 +75,6 @@ struct text_lines {
 	size_t number;
 };
 
-static struct bm_span without_blanks_at_end(struct bm_span line)
-{
-	while (line.size > 0 && (line.data[line.size - 1] == ' ' || line.data[line.size - 1] == '\t'))
-		line.size--;
-	return line;
-}
-
 static bool next_text_line(struct text_lines *lines, enum bm_code *code)
 {
 	const unsigned char *start = lines->lines.rest.data;
@@ -222,7 +87,7 @@ static bool next_text_line(struct text_lines *lines, enum bm_code *code)
 	lines->text = lines->lines.line;
 	bm_buf_clear(lines->decoded);
 	while (lines->quoted && goes_on && *code == BM_OK) {
-		struct bm_span line = without_blanks_at_end(lines->lines.line);
+		struct bm_span line = bm_without_blanks_at_end(lines->lines.line);
 		goes_on = line.size > 0 && line.data[line.size - 1] == '=';
 		line.size -= goes_on ? 1 : 0;
 		*code = bm_quoted_decode(lines->decoded, line);
@@ -234,26 +99,27 @@ static bool next_text_line(struct text_lines *lines, enum bm_code *code)
 	return *code == BM_OK;
 }
 
-static struct text_lines lines_of(struct bm_buf *decoded, enum encoding encoding, struct bm_span body)
+static struct text_lines lines_of(struct bm_buf *decoded, enum bm_transfer_encoding encoding, struct bm_span body)
 {
-	struct text_lines lines = {.quoted = encoding == ENCODING_QUOTED, .decoded = decoded};
+	struct text_lines lines = {.quoted = encoding == BM_ENCODING_QUOTED, .decoded = decoded};
 
 	bm_lines_init(&lines.lines, body);
 	return lines;
 }
 
-static enum bm_code text_has_slots(struct bm_buf *decoded, enum encoding encoding, struct bm_span body, bool *found)
+static enum bm_code text_has_slots(
+	struct bm_buf *decoded, enum bm_transfer_encoding encoding, struct bm_span body, bool *found)
 {
 	enum bm_code code = BM_OK;
 
 	*found = false;
-	if (encoding == ENCODING_BASE64) {
+	if (encoding == BM_ENCODING_BASE64) {
 		bm_buf_clear(decoded);
 		code = bm_base64_decode(decoded, body);
 		*found = code == BM_OK && bm_slots_in(bm_buf_view(decoded));
 		return code;
 	}
-	if (encoding != ENCODING_QUOTED) {
+	if (encoding != BM_ENCODING_QUOTED) {
 		*found = bm_slots_in(body);
 		return BM_OK;
 	}
@@ -267,7 +133,7 @@ static enum bm_code text_has_slots(struct bm_buf *decoded, enum encoding encodin
 static enum bm_code with_utf8(struct bm_writer *writer, struct bm_span type, struct bm_span *out)
 {
 	static const char utf8[] = "utf-8";
-	struct bm_span old = find_parameter(type, "charset");
+	struct bm_span old = bm_type_parameter(type, "charset");
 	struct bm_span before = type;
 	struct bm_span after = bm_span_make("", 0);
 
@@ -275,7 +141,7 @@ static enum bm_code with_utf8(struct bm_writer *writer, struct bm_span type, str
 		before = bm_span_of("text/plain");
 	if (old.data != NULL) {
 		before = bm_span_make(type.data, (size_t)(old.data - type.data));
-		after = skip(type, before.size + old.size);
+		after = bm_span_skip(type, before.size + old.size);
 	}
 	bm_buf_clear(&writer->scratch);
 	enum bm_code code = bm_buf_append_span(&writer->scratch, before);
@@ -324,7 +190,7 @@ static enum bm_code choose_charset(struct bm_writer *writer, struct leaf *leaf, 
 /* As it is nothing would keep the line of a value from being a boundary. */
 static void begin_leaf(struct leaf *leaf)
 {
-	leaf->raw = leaf->entity->encoding == ENCODING_8BIT && !leaf->inner;
+	leaf->raw = leaf->entity->encoding == BM_ENCODING_8BIT && !leaf->inner;
 }
 
 /* That a value cannot be said in the charset: for each column of the line. */
@@ -429,13 +295,13 @@ static enum bm_code put_verbatim(struct bm_writer *writer, struct bm_span text)
 
 static enum bm_code put_leaf_line(struct bm_writer *writer, const struct leaf *leaf, const struct text_lines *lines)
 {
-	enum encoding encoding = leaf->entity->encoding;
+	enum bm_transfer_encoding encoding = leaf->entity->encoding;
 	/* A line of base64 is no line of the text. */
-	size_t number = leaf->line + (encoding == ENCODING_BASE64 ? 0 : lines->number - 1);
+	size_t number = leaf->line + (encoding == BM_ENCODING_BASE64 ? 0 : lines->number - 1);
 
 	if (bm_slots_in(lines->text))
 		return put_slot_line(writer, leaf, lines->text, number);
-	if (encoding == ENCODING_QUOTED || leaf->raw)
+	if (encoding == BM_ENCODING_QUOTED || leaf->raw)
 		return put_verbatim(writer, lines->raw);
 	return put_quoted_line(writer, lines->text);
 }
@@ -446,7 +312,7 @@ static enum bm_code put_leaf_lines(struct bm_writer *writer, const struct leaf *
 	struct bm_buf decoded;
 	struct bm_buf line;
 	enum bm_code code = BM_OK;
-	bool coded = leaf->entity->encoding == ENCODING_BASE64;
+	bool coded = leaf->entity->encoding == BM_ENCODING_BASE64;
 
 	bm_buf_init(&decoded, BM_WIRE_MAX);
 	bm_buf_init(&line, BM_WIRE_MAX);
@@ -469,7 +335,7 @@ enum bm_code bm_merge_plan(struct bm_writer *writer)
 {
 	const struct bm_draft *draft = writer->draft;
 	struct bm_body_plan *plan = &writer->plan;
-	struct entity entity;
+	struct bm_entity entity;
 	bool relabel = false;
 
 	if (!draft->options->merge || draft->body.size == 0)
@@ -477,8 +343,8 @@ enum bm_code bm_merge_plan(struct bm_writer *writer)
 	enum bm_code code = read_top(writer, &entity);
 	if (code != BM_OK)
 		return code;
-	plan->text = entity.kind == ENTITY_TEXT;
-	plan->merged = entity.kind == ENTITY_MULTIPART;
+	plan->text = entity.kind == BM_ENTITY_TEXT;
+	plan->merged = entity.kind == BM_ENTITY_MULTIPART;
 	if (!plan->text)
 		return BM_OK;
 	code = text_has_slots(&writer->scratch, entity.encoding, draft->body, &plan->merged);
@@ -486,87 +352,28 @@ enum bm_code bm_merge_plan(struct bm_writer *writer)
 		return code == BM_OK ? BM_OK : bm_writer_no_room(writer, code);
 	struct leaf leaf = {.entity = &entity, .line = draft->body_line};
 	begin_leaf(&leaf);
-	plan->quoted = !leaf.raw && entity.encoding != ENCODING_QUOTED;
+	plan->quoted = !leaf.raw && entity.encoding != BM_ENCODING_QUOTED;
 	code = choose_charset(writer, &leaf, &relabel);
 	return code == BM_OK && relabel ? with_utf8(writer, entity.type, &plan->type) : code;
 }
-
-/* A boundary that is open. */
-struct level {
-	struct bm_span boundary;
-	bool digest;
-};
 
 /* The walk over a multipart. */
 struct walk {
 	struct bm_writer *writer;
 	struct bm_lines lines;
-	struct level levels[DEPTH_MAX];
+	struct bm_level levels[BM_PART_DEPTH_MAX];
 	size_t depth;
 	const unsigned char *written; /* up to here the body is written */
 	bool in_part;                 /* not in what stands before, between or behind the parts */
 	bool in_headers;
 	bool slots_over;           /* none is in what is left */
-	struct entity entity;      /* of the part */
+	struct bm_entity entity;   /* of the part */
 	struct bm_span head;       /* its headers, without the empty line */
 	const unsigned char *body; /* NULL: its headers are not over */
 	size_t line;
 };
 
-/* How a line ends parts: the level of the boundary in it, and whether it is the last one; false when it is none. */
-static bool is_boundary(const struct walk *walk, struct bm_span line, size_t *level, bool *last)
-{
-	if (line.size < 3 || line.data[0] != '-' || line.data[1] != '-')
-		return false;
-	line = without_blanks_at_end(skip(line, 2));
-	for (size_t i = walk->depth; i > 0; i--) {
-		struct bm_span boundary = walk->levels[i - 1].boundary;
-		if (line.size < boundary.size || memcmp(line.data, boundary.data, boundary.size) != 0)
-			continue;
-		struct bm_span rest = skip(line, boundary.size);
-		*level = i - 1;
-		*last = bm_span_equal(rest, bm_span_of("--"));
-		if (*last || rest.size == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool field_is(struct bm_span line, const char *name)
-{
-	const unsigned char *colon = line.size == 0 ? NULL : memchr(line.data, ':', line.size);
-
-	return colon != NULL &&
-		   bm_span_equal_nocase(bm_span_trim(bm_span_make(line.data, (size_t)(colon - line.data))), bm_span_of(name));
-}
-
-/* A field of a part: from its first line to its last. */
-struct part_field {
-	struct bm_lines lines;
-	struct bm_span raw; /* with its line ends */
-	struct bm_span value;
-};
-
-static bool next_part_field(struct part_field *field)
-{
-	const unsigned char *start = field->lines.rest.data;
-
-	if (!bm_lines_next(&field->lines))
-		return false;
-	const unsigned char *colon =
-		field->lines.line.size == 0 ? NULL : memchr(field->lines.line.data, ':', field->lines.line.size);
-	while (field->lines.rest.size > 0 && (field->lines.rest.data[0] == ' ' || field->lines.rest.data[0] == '\t')) {
-		if (!bm_lines_next(&field->lines))
-			break;
-	}
-	const unsigned char *end = field->lines.rest.data;
-	field->raw = bm_span_make(start, (size_t)(end - start));
-	const unsigned char *value = colon == NULL ? end : colon + 1;
-	field->value = bm_span_make(value, (size_t)(end - value));
-	return true;
-}
-
-static enum bm_code read_part_field(struct walk *walk, const struct part_field *field)
+static enum bm_code read_part_field(struct walk *walk, const struct bm_part_field *field)
 {
 	struct bm_writer *writer = walk->writer;
 	enum bm_code code = BM_OK;
@@ -575,13 +382,13 @@ static enum bm_code read_part_field(struct walk *walk, const struct part_field *
 		return bm_error_set(writer->err, BM_E_MESSAGE, "MB022",
 			"line %zu of the message: no slot can stand in a header of a part (--set merge=0 sends braces as they are)",
 			walk->line + field->lines.number - 1);
-	if (field_is(field->raw, "Content-Type")) {
+	if (bm_part_field_is(field->raw, "Content-Type")) {
 		struct bm_span type = {NULL, 0};
 		code = keep_unfolded(writer, &type, field->value);
 		if (code == BM_OK)
-			read_type(&walk->entity, type);
-	} else if (field_is(field->raw, "Content-Transfer-Encoding")) {
-		walk->entity.encoding = encoding_of(field->value);
+			bm_entity_read_type(&walk->entity, type);
+	} else if (bm_part_field_is(field->raw, "Content-Transfer-Encoding")) {
+		walk->entity.encoding = bm_encoding_of(field->value);
 	}
 	return code;
 }
@@ -589,28 +396,29 @@ static enum bm_code read_part_field(struct walk *walk, const struct part_field *
 /* The headers of a part are over: what is in it? */
 static enum bm_code begin_body(struct walk *walk)
 {
-	struct part_field field = {.raw = {NULL, 0}};
+	struct bm_part_field field = {.raw = {NULL, 0}};
 	struct bm_writer *writer = walk->writer;
 	bool digest = walk->levels[walk->depth - 1].digest;
 	enum bm_code code = BM_OK;
 
-	walk->entity = (struct entity){.kind = digest ? ENTITY_OTHER : ENTITY_TEXT};
+	walk->entity = (struct bm_entity){.kind = digest ? BM_ENTITY_OTHER : BM_ENTITY_TEXT};
 	bm_lines_init(&field.lines, walk->head);
-	while (code == BM_OK && next_part_field(&field))
+	while (code == BM_OK && bm_part_field_next(&field))
 		code = read_part_field(walk, &field);
-	settle(&walk->entity);
+	bm_entity_settle(&walk->entity);
 	walk->in_headers = false;
 	walk->body = walk->lines.rest.data;
 	walk->line = writer->draft->body_line + walk->lines.number;
-	if (code != BM_OK || walk->entity.kind != ENTITY_MULTIPART)
+	if (code != BM_OK || walk->entity.kind != BM_ENTITY_MULTIPART)
 		return code;
 	walk->in_part = false;
-	walk->slots_over = walk->slots_over || (walk->depth == DEPTH_MAX && !bm_slots_in(walk->lines.rest));
-	if (walk->depth == DEPTH_MAX && !walk->slots_over)
+	walk->slots_over = walk->slots_over || (walk->depth == BM_PART_DEPTH_MAX && !bm_slots_in(walk->lines.rest));
+	if (walk->depth == BM_PART_DEPTH_MAX && !walk->slots_over)
 		return bm_error_set(writer->err, BM_E_MESSAGE, "MB022",
-			"line %zu of the message: parts with slots that are nested deeper than %d", walk->lines.number, DEPTH_MAX);
-	if (walk->depth < DEPTH_MAX)
-		walk->levels[walk->depth++] = (struct level){walk->entity.boundary, walk->entity.digest};
+			"line %zu of the message: parts with slots that are nested deeper than %d", walk->lines.number,
+			BM_PART_DEPTH_MAX);
+	if (walk->depth < BM_PART_DEPTH_MAX)
+		walk->levels[walk->depth++] = (struct bm_level){walk->entity.boundary, walk->entity.digest};
 	return BM_OK;
 }
 
@@ -628,16 +436,16 @@ static enum bm_code put_part_line(struct bm_writer *writer, const char *name, st
 /* Its headers again, with the type and encoding that it has now. */
 static enum bm_code put_part_head(struct walk *walk, const struct leaf *leaf, bool relabel)
 {
-	struct part_field field = {.raw = {NULL, 0}};
+	struct bm_part_field field = {.raw = {NULL, 0}};
 	struct bm_writer *writer = walk->writer;
 	struct bm_span type = {NULL, 0};
-	bool recode = !leaf->raw && walk->entity.encoding != ENCODING_QUOTED;
+	bool recode = !leaf->raw && walk->entity.encoding != BM_ENCODING_QUOTED;
 	enum bm_code code = relabel ? with_utf8(writer, walk->entity.type, &type) : BM_OK;
 
 	bm_lines_init(&field.lines, walk->head);
-	while (code == BM_OK && next_part_field(&field)) {
-		bool dropped = (relabel && field_is(field.raw, "Content-Type")) ||
-					   (recode && field_is(field.raw, "Content-Transfer-Encoding"));
+	while (code == BM_OK && bm_part_field_next(&field)) {
+		bool dropped = (relabel && bm_part_field_is(field.raw, "Content-Type")) ||
+					   (recode && bm_part_field_is(field.raw, "Content-Transfer-Encoding"));
 		if (!dropped)
 			code = put_verbatim(writer, field.raw);
 	}
@@ -658,7 +466,7 @@ static enum bm_code end_part(struct walk *walk, const unsigned char *end)
 	bool found = false;
 	bool relabel = false;
 
-	if (!walk->in_part || walk->body == NULL || walk->entity.kind != ENTITY_TEXT)
+	if (!walk->in_part || walk->body == NULL || walk->entity.kind != BM_ENTITY_TEXT)
 		return BM_OK;
 	leaf.body = bm_span_make(walk->body, (size_t)(end - walk->body));
 	begin_leaf(&leaf);
@@ -686,7 +494,7 @@ static enum bm_code step(struct walk *walk)
 	bool last = false;
 	enum bm_code code = BM_OK;
 
-	if (is_boundary(walk, line, &level, &last)) {
+	if (bm_boundary_find(walk->levels, walk->depth, line, &level, &last)) {
 		code = end_part(walk, line.data);
 		walk->depth = level + (last ? 0 : 1);
 		walk->in_part = !last;
@@ -705,13 +513,13 @@ static enum bm_code step(struct walk *walk)
 	return begin_body(walk);
 }
 
-static enum bm_code walk_multipart(struct bm_writer *writer, const struct entity *top)
+static enum bm_code walk_multipart(struct bm_writer *writer, const struct bm_entity *top)
 {
 	struct bm_span body = writer->draft->body;
 	struct walk walk = {.writer = writer, .written = body.data, .depth = 1};
 	enum bm_code code = BM_OK;
 
-	walk.levels[0] = (struct level){top->boundary, top->digest};
+	walk.levels[0] = (struct bm_level){top->boundary, top->digest};
 	bm_lines_init(&walk.lines, body);
 	while (code == BM_OK && bm_lines_next(&walk.lines))
 		code = step(&walk);
@@ -723,13 +531,13 @@ static enum bm_code walk_multipart(struct bm_writer *writer, const struct entity
 
 enum bm_code bm_merge_body(struct bm_writer *writer)
 {
-	struct entity entity;
+	struct bm_entity entity;
 	bool relabel = false;
 	enum bm_code code = read_top(writer, &entity);
 
 	if (code != BM_OK)
 		return code;
-	if (entity.kind == ENTITY_MULTIPART)
+	if (entity.kind == BM_ENTITY_MULTIPART)
 		return walk_multipart(writer, &entity);
 	struct leaf leaf = {.entity = &entity, .body = writer->draft->body, .line = writer->draft->body_line};
 	begin_leaf(&leaf);

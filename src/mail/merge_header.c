@@ -62,6 +62,17 @@ static enum shape shape_of(struct bm_span name)
 	return bm_span_begins_nocase(name, "List-") ? SHAPE_URIS : SHAPE_TEXT;
 }
 
+bool bm_header_is_text(struct bm_span name)
+{
+	return shape_of(name) == SHAPE_TEXT;
+}
+
+bool bm_header_has_phrases(struct bm_span name)
+{
+	enum shape shape = shape_of(name);
+	return shape == SHAPE_ADDRESSES || shape == SHAPE_URIS;
+}
+
 bool bm_merge_wants(const struct bm_draft *draft, struct bm_span value)
 {
 	struct bm_buf plain;

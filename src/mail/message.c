@@ -226,6 +226,7 @@ static enum bm_code find_sender(struct bm_message *message, const struct bm_draf
 	if (code != BM_OK)
 		return bm_error_nomem(err);
 	memcpy(message->sender, address.mailbox, address.size + 1);
+	message->utf8 = address.utf8;
 	return BM_OK;
 }
 
@@ -314,7 +315,7 @@ static size_t encoded_limit(const struct bm_writer *writer)
 	return writer->limit == 0 ? 0 : BM_LINE_MAX;
 }
 
-static enum bm_code put_encoded_text(struct bm_writer *writer, struct bm_span name, struct bm_span value)
+enum bm_code bm_writer_put_encoded_text(struct bm_writer *writer, struct bm_span name, struct bm_span value)
 {
 	struct bm_buf plain;
 
@@ -333,7 +334,7 @@ static enum bm_code put_text(struct bm_writer *writer, struct bm_span name, stru
 {
 	if (bm_merge_wants(writer->draft, value))
 		return bm_merge_header(writer, name, value, false);
-	return bm_is_ascii(value) ? put_plain(writer, name, value) : put_encoded_text(writer, name, value);
+	return bm_is_ascii(value) ? put_plain(writer, name, value) : bm_writer_put_encoded_text(writer, name, value);
 }
 
 static enum bm_code put_encoded_address(struct bm_writer *writer, struct bm_span name, struct bm_span value)
@@ -346,14 +347,14 @@ static enum bm_code put_encoded_address(struct bm_writer *writer, struct bm_span
 	size_t column = writer->field.size;
 	if (code == BM_OK)
 		code = parse_value(&address, &storage, value, false, NULL);
-	if (code == BM_OK)
+	if (code == BM_OK) {
+		writer->message->utf8 = writer->message->utf8 || address.utf8;
 		code = bm_address_append_field(&writer->field, &address, column);
-	else if (code == BM_E_ADDRESS)
+	} else if (code == BM_E_ADDRESS)
 		code = bm_address_append_group(&writer->field, bm_buf_view(&storage), column);
 	bm_buf_deinit(&storage);
 	if (code == BM_E_ADDRESS)
-		return bm_error_set(writer->err, BM_E_MESSAGE, "MB022", "header %.*s is not ASCII and cannot be encoded",
-			(int)name.size, (const char *)name.data);
+		return bm_merge_header(writer, name, value, true);
 	return code == BM_OK ? put_line(writer, encoded_limit(writer)) : bm_writer_no_room(writer, code);
 }
 
@@ -414,6 +415,7 @@ enum bm_code bm_writer_put_merged(struct bm_writer *writer, const struct bm_plac
 	struct bm_writing writing = {.message = message, .out = &message->wire, .scratch = &scratch, .stuff = true};
 	enum bm_code code = bm_place_write(&writing, place);
 	message->stuffed += writing.dots;
+	message->utf8 = message->utf8 || writing.utf8;
 	bm_buf_deinit(&scratch);
 	if (code == BM_E_MESSAGE)
 		return bm_error_set(writer->err, code, "MB022", "header %.*s cannot be encoded", (int)place->name.size,
@@ -587,7 +589,7 @@ static enum bm_code put_composed_headers(struct bm_writer *writer)
 	return code == BM_OK ? put_mime(writer) : code;
 }
 
-static enum bm_code put_raw(struct bm_writer *writer, const struct bm_field *field)
+enum bm_code bm_writer_put_raw(struct bm_writer *writer, const struct bm_field *field)
 {
 	bool fold = !writer->draft->options->trust_wrapping;
 
@@ -613,7 +615,7 @@ static enum bm_code put_raw_fields(struct bm_writer *writer)
 		else if (!done)
 			code = put_planned(writer, field->name, &done);
 		if (code == BM_OK && !done && !bm_merge_wants(writer->draft, field->value))
-			code = put_raw(writer, field);
+			code = bm_is_ascii(field->raw) ? bm_writer_put_raw(writer, field) : bm_utf8_header(writer, field);
 	}
 	return code;
 }
@@ -725,6 +727,16 @@ static enum bm_code make_bare(struct bm_message *message, struct bm_error *err)
 	return code == BM_OK ? BM_OK : bm_error_nomem(err);
 }
 
+/* A server with SMTPUTF8 has 8BITMIME, too. */
+static bool needs_seven(const struct bm_message *message)
+{
+	bool raw = false;
+
+	for (size_t i = 0; i < message->place_count; i++)
+		raw = raw || message->places[i].kind == BM_PLACE_RAW;
+	return !message->utf8 && (raw || message->eight_bit);
+}
+
 static enum bm_code compile(struct bm_message *message, const struct bm_draft *draft, struct bm_error *err)
 {
 	struct bm_writer writer = {.message = message, .draft = draft, .limit = header_limit(draft->options), .err = err};
@@ -750,7 +762,10 @@ static enum bm_code compile(struct bm_message *message, const struct bm_draft *d
 	bm_slots_deinit(&writer.slots);
 	bm_buf_deinit(&writer.field);
 	bm_buf_deinit(&writer.scratch);
-	return code == BM_OK ? make_bare(message, err) : code;
+	message->eight_bit = message->eight_bit || !bm_is_ascii(bm_buf_view(&message->wire));
+	if (code == BM_OK)
+		code = make_bare(message, err);
+	return code == BM_OK && needs_seven(message) ? bm_seven_new(&message->seven, message, err) : code;
 }
 
 /* A caller of another version has a struct of another size: what it does not know keeps its default. */
@@ -817,6 +832,7 @@ void bm_message_free(struct bm_message *message)
 {
 	if (message == NULL)
 		return;
+	bm_message_free(message->seven);
 	bm_buf_deinit(&message->wire);
 	bm_buf_deinit(&message->bare);
 	bm_arena_deinit(&message->arena);
@@ -831,5 +847,10 @@ const char *bm_message_sender(const struct bm_message *message)
 
 bool bm_message_eight_bit(const struct bm_message *message)
 {
-	return message->eight_bit;
+	return message->eight_bit && message->seven == NULL;
+}
+
+bool bm_message_utf8(const struct bm_message *message)
+{
+	return message->utf8;
 }

@@ -14,6 +14,7 @@ struct bm_writing {
 	bool stuff;     /* dots at the beginning of lines are doubled */
 	size_t dots;    /* that were added */
 	bool eight_bit; /* an octet above 0x7f was written */
+	bool utf8;      /* and that in a header */
 };
 
 /* The line or lines of a header or a body; not for BM_PLACE_TO and BM_PLACE_ID. The values are checked. */

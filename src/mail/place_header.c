@@ -36,19 +36,6 @@ static struct nature nature_of(struct bm_span text)
 	return (struct nature){.control = controls != 0, .high = all >= 0x80};
 }
 
-/* U+0080 to U+009F (NEL among them), U+2028 and U+2029: some readers take them for line ends. */
-static bool has_line_end(struct bm_span text)
-{
-	for (size_t i = 0; i + 1 < text.size; i++) {
-		const unsigned char *d = text.data + i;
-		if (d[0] == 0xc2 && d[1] < 0xa0)
-			return true;
-		if (d[0] == 0xe2 && d[1] == 0x80 && i + 2 < text.size && (d[2] == 0xa8 || d[2] == 0xa9))
-			return true;
-	}
-	return false;
-}
-
 static const char *check_value(
 	const struct bm_message *message, const struct bm_piece *piece, const struct bm_span *values)
 {
@@ -64,7 +51,7 @@ static const char *check_value(
 		return NULL;
 	if (!bm_utf8_valid(value.data, value.size))
 		return column->not_utf8;
-	return has_line_end(value) ? column->control : NULL;
+	return bm_has_line_end_of_utf8(value) ? column->control : NULL;
 }
 
 static const char *check_pieces(
@@ -360,6 +347,8 @@ static enum bm_code put_mailbox(struct line *line, const struct bm_part *part)
 	if (!parse_mailbox(&address, writing->message, part, writing->values, storage))
 		return BM_E_MESSAGE;
 	struct bm_span mailbox = bm_address_mailbox(&address);
+	writing->utf8 = writing->utf8 || address.utf8;
+	writing->eight_bit = writing->eight_bit || address.utf8;
 	if (part->kind == BM_PART_MAILBOX)
 		return put_token(line, angle(), mailbox, part->tail);
 	bm_buf_clear(writing->scratch);

@@ -142,6 +142,8 @@ static enum bm_code append_place(struct bm_writing *writing, const struct bm_pla
 {
 	switch (place->kind) {
 	case BM_PLACE_TO:
+		writing->utf8 = writing->utf8 || copy->to->utf8;
+		writing->eight_bit = writing->eight_bit || copy->to->utf8;
 		return append_to(writing->out, writing->scratch, copy->to);
 	case BM_PLACE_ID:
 		return append_own_id(writing->out, writing->message, copy);
@@ -262,6 +264,7 @@ static enum bm_code render_copy(const struct bm_message *message, struct bm_rend
 	render->spans = render->stuffed.spans;
 	render->size_bytes = (uint64_t)message->wire.size + render->stuffed.own.size - dots;
 	render->eight_bit = message->eight_bit || writing.eight_bit;
+	render->utf8 = message->utf8 || writing.utf8;
 	if (code != BM_OK || dots == 0)
 		return code;
 	writing.stuff = false;
@@ -279,7 +282,7 @@ enum bm_code bm_message_render(
 	enum bm_code code = check_copy(message, copy, err);
 	if (code != BM_OK)
 		return code;
-	code = render_copy(message, render, copy);
+	code = render_copy(copy->seven_bit && message->seven != NULL ? message->seven : message, render, copy);
 	if (code == BM_OK)
 		return BM_OK;
 	render->count = 0;

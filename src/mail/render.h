@@ -19,6 +19,7 @@ struct bm_copy {
 	uint64_t seq;                 /* 0 for a copy that several share */
 	const struct bm_span *values; /* of the columns that bm_message_columns names, in its order; data NULL: absent */
 	size_t value_count;
+	bool seven_bit; /* the message's 7-bit form, where it has one */
 };
 
 /* One form of a copy. */
@@ -37,7 +38,8 @@ struct bm_render {
 	struct bm_span *plain; /* for BDAT: the same without stuffing; NULL when nothing is stuffed */
 	size_t plain_count;
 	uint64_t size_bytes; /* without stuffing (RFC 1870) */
-	bool eight_bit;      /* this copy needs 8BITMIME */
+	bool eight_bit;      /* this copy holds octets above 0x7f */
+	bool utf8;           /* its header holds UTF-8: it needs SMTPUTF8 */
 
 	/* Its memory, kept from copy to copy. */
 	struct bm_render_side stuffed;

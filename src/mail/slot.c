@@ -15,7 +15,7 @@ static const char braces_stay[] = "; --set merge=0 sends braces as they are";
 enum bm_code bm_slots_init(
 	struct bm_slots *slots, struct bm_message *message, const struct bm_message_options *options, struct bm_error *err)
 {
-	*slots = (struct bm_slots){.message = message, .err = err};
+	*slots = (struct bm_slots){.message = message, .merge = options->merge, .err = err};
 	slots->names = options->columns;
 	slots->name_count = options->column_count;
 	size_t size = (slots->name_count + 1) * sizeof *message->list_columns;
@@ -245,7 +245,9 @@ enum bm_code bm_slots_parse(struct bm_slots *slots, struct bm_pieces *out, struc
 
 	slots->count = 0;
 	*out = (struct bm_pieces){.count = 0};
-	while (code == BM_OK && text.size > 0)
+	if (!slots->merge)
+		code = add_text(slots, text);
+	while (code == BM_OK && slots->merge && text.size > 0)
 		code = take_next(slots, &text, where);
 	if (code != BM_OK || slots->count == 0)
 		return code;

@@ -20,6 +20,7 @@ struct bm_slots {
 	size_t count;
 	size_t capacity;
 	size_t total;
+	bool merge; /* else a brace is a brace */
 	struct bm_error *err;
 };
 

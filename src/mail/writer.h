@@ -46,6 +46,18 @@ bool bm_merge_wants(const struct bm_draft *draft, struct bm_span value);
 enum bm_code bm_merge_header(
 	struct bm_writer *writer, struct bm_span name, struct bm_span value, bool attribute) BM_MUST_CHECK;
 
+/* What may be encoded in a header of that name: all of it; display names. */
+bool bm_header_is_text(struct bm_span name);
+bool bm_header_has_phrases(struct bm_span name);
+
+/* A field of a file that holds UTF-8 (utf8_header.c). */
+enum bm_code bm_utf8_header(struct bm_writer *writer, const struct bm_field *field) BM_MUST_CHECK;
+
+/* Text as encoded-words; a file's field as it stands. */
+enum bm_code bm_writer_put_encoded_text(
+	struct bm_writer *writer, struct bm_span name, struct bm_span value) BM_MUST_CHECK;
+enum bm_code bm_writer_put_raw(struct bm_writer *writer, const struct bm_field *field) BM_MUST_CHECK;
+
 /* The first mailbox of a header with slots, when no slot is in it but in its display name; else empty. */
 struct bm_span bm_merge_fixed_mailbox(struct bm_span value);
 

@@ -12,8 +12,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#define UNIX_PREFIX "unix:"
+/*
+ * A peer that is gone without a word is noticed: by these probes when nothing is said, and after this time without an
+ * answer. It is no shorter than any phase: who is only slow is given up by the machine.
+ */
+#define KEEPALIVE_IDLE_S 60
+#define KEEPALIVE_INTERVAL_S 30
+#define USER_TIMEOUT_MS 600000
 #define HOST_MAX 256
 #define PORT_MAX 8
 
@@ -42,7 +51,7 @@ struct bm_connect {
 	size_t next;
 	size_t count;
 	struct bm_error err;
-	char place[HOST_MAX + PORT_MAX + 4]; /* "host:port" for messages */
+	char place[HOST_MAX + PORT_MAX + 4]; /* for messages */
 	struct bm_endpoint addresses[BM_ENDPOINTS_MAX];
 };
 
@@ -56,6 +65,10 @@ static void note(
 
 	if (strcmp(connect->err.id, "MBS003") == 0 && strcmp(id, "MBS002") == 0)
 		return;
+	if (address->place.ss_family == AF_UNIX) {
+		bm_error_set_errno(&connect->err, BM_E_CONNECT, id, system_errno, "%s: %s", connect->place, what);
+		return;
+	}
 	if (getnameinfo((const struct sockaddr *)&address->place, address->size, numeric, sizeof numeric, NULL, 0,
 			NI_NUMERICHOST) != 0)
 		snprintf(numeric, sizeof numeric, "unknown address");
@@ -136,14 +149,32 @@ static void on_connected(uv_poll_t *poll, int status, int events)
 	go_on(connect);
 }
 
+/* Commands are small and waited for; without these the connection is only slower, so failing is fine. */
+static void set_up_socket(int fd)
+{
+	static const struct {
+		int level;
+		int name;
+		int value;
+	} options[] = {
+		{IPPROTO_TCP, TCP_NODELAY, 1},
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
+	};
+
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
 /* -1 and an errno. */
 static int open_socket(const struct bm_connect *connect, const struct bm_endpoint *address, const char **what)
 {
 	const struct bm_endpoint *source = &connect->source;
-	int one = 1;
 
 	*what = "no socket";
-	int fd = socket(address->place.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	int fd = socket(address->place.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	if (connect->has_source && bind(fd, (const struct sockaddr *)&source->place, source->size) != 0) {
@@ -153,9 +184,8 @@ static int open_socket(const struct bm_connect *connect, const struct bm_endpoin
 		errno = saved;
 		return -1;
 	}
-	/* commands are small and waited for; without these the connection is only slower, so failing is fine */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	if (address->place.ss_family != AF_UNIX)
+		set_up_socket(fd);
 	return fd;
 }
 
@@ -336,11 +366,55 @@ static enum bm_code look_up(
 		&connect->lookup, connect->loop, host, options->port, resolver, on_addresses, connect, &connect->err);
 }
 
+/* The path of a Unix socket; NULL: the host is none. */
+static const char *unix_path(const char *host)
+{
+	size_t size = sizeof UNIX_PREFIX - 1;
+	return strncmp(host, UNIX_PREFIX, size) == 0 ? host + size : NULL;
+}
+
+/* Its one address is begun with from the loop, as a name's are. */
+static enum bm_code take_path(struct bm_connect *connect, const char *path)
+{
+	struct sockaddr_un place = {.sun_family = AF_UNIX};
+	size_t size = strlen(path);
+
+	if (size == 0 || size >= sizeof place.sun_path)
+		return bm_error_set(&connect->err, BM_E_CONNECT, "MBS003", "%s: a path has 1 to %zu octets", connect->place,
+			sizeof place.sun_path - 1);
+	memcpy(place.sun_path, path, size + 1);
+	memcpy(&connect->addresses[0].place, &place, sizeof place);
+	connect->addresses[0].size = sizeof place;
+	connect->count = 1;
+	uv_timer_start(&connect->timer, on_time, 0, 0);
+	return BM_OK;
+}
+
+static enum bm_code take_host(
+	struct bm_connect *connect, const struct bm_tcp_options *options, const struct bm_resolver *resolver)
+{
+	const char *path = unix_path(options->host);
+
+	if (path != NULL)
+		return take_path(connect, path);
+	enum bm_code code = take_source(connect, options->source_address);
+	return code == BM_OK ? look_up(connect, options, resolver) : code;
+}
+
+/* "host:port", "[literal]:port" or "unix:/path" */
+static void name_place(struct bm_connect *connect, const char *host, unsigned port)
+{
+	bool literal = strchr(host, ':') != NULL && host[0] != '[';
+
+	if (unix_path(host) != NULL)
+		snprintf(connect->place, sizeof connect->place, "%s", host);
+	else
+		snprintf(connect->place, sizeof connect->place, literal ? "[%.*s]:%u" : "%.*s:%u", HOST_MAX - 2, host, port);
+}
+
 enum bm_code bm_connect_start(struct bm_connect **out, struct bm_loop *loop, const struct bm_tcp_options *options,
 	const struct bm_resolver *resolver, bm_connect_fn *fn, void *user, struct bm_error *err)
 {
-	bool literal = strchr(options->host, ':') != NULL && options->host[0] != '[';
-
 	*out = NULL;
 	struct bm_connect *connect = calloc(1, sizeof *connect);
 	if (connect == NULL)
@@ -350,14 +424,10 @@ enum bm_code bm_connect_start(struct bm_connect **out, struct bm_loop *loop, con
 	connect->user = user;
 	connect->timeout_ms = options->timeout_ms;
 	connect->rounds = options->tries > 0 ? options->tries : 1;
-	snprintf(connect->place, sizeof connect->place, literal ? "[%.*s]:%u" : "%.*s:%u", HOST_MAX - 2, options->host,
-		(unsigned)options->port);
+	name_place(connect, options->host, options->port);
 	uv_timer_init(bm_loop_uv(loop), &connect->timer);
 	connect->timer.data = connect;
-	enum bm_code code = take_source(connect, options->source_address);
-	if (code == BM_OK)
-		code = look_up(connect, options, resolver);
-	if (code != BM_OK)
+	if (take_host(connect, options, resolver) != BM_OK)
 		uv_timer_start(&connect->timer, on_failure, 0, 0);
 	*out = connect;
 	return BM_OK;

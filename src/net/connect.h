@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connecting without waiting: the name's addresses, staggered, and the first that answers. */
+/* Connecting without waiting: the name's addresses, staggered, and the first that answers; or a Unix socket. */
 #ifndef BM_NET_CONNECT_H
 #define BM_NET_CONNECT_H
 

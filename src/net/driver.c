@@ -2,11 +2,13 @@
 #include "net/driver.h"
 
 #include "net/clock.h"
+#include "net/tls.h"
 
 #define SPAN_COUNT 16
 #define READ_SIZE 16384
 
 static const char closed_by_peer[] = "the server closed the connection";
+static const char spoke_too_soon[] = "the server went on talking where the TLS handshake was to begin";
 
 /* Reads once; false when there was nothing. */
 static bool read_some(struct bm_driver *driver)
@@ -95,6 +97,32 @@ static void wait_for_peer(struct bm_driver *driver, bool want_write, uint64_t de
 	bm_stream_wait(driver->stream, want_write, until, driver->waker);
 }
 
+void bm_driver_secure(struct bm_driver *driver, struct bm_tls *tls)
+{
+	struct bm_stream *secured = NULL;
+
+	enum bm_code code = bm_tls_wrap(&secured, tls, driver->stream, NULL);
+	if (code == BM_OK)
+		driver->stream = secured;
+	else
+		bm_smtp_lost(
+			driver->smtp, code == BM_E_PROTOCOL ? spoke_too_soon : "no memory for TLS", bm_clock_monotonic_ms());
+}
+
+static void shake(struct bm_driver *driver)
+{
+	bool want_write = false;
+	enum bm_stream_status status = bm_stream_handshake(driver->stream, &want_write);
+
+	if (status == BM_STREAM_OK)
+		bm_smtp_secured(driver->smtp, bm_tls_channel(driver->stream), bm_clock_monotonic_ms());
+	else if (status == BM_STREAM_AGAIN)
+		wait_for_peer(driver, want_write, bm_smtp_deadline(driver->smtp));
+	else
+		bm_smtp_lost(driver->smtp, bm_stream_reason(driver->stream), bm_clock_monotonic_ms());
+	bm_smtp_tick(driver->smtp, bm_clock_monotonic_ms());
+}
+
 /* Reading goes on while writing (RFC 2920, 3.1): neither side may wait for the other for ever. */
 static void step(struct bm_driver *driver)
 {
@@ -120,7 +148,10 @@ enum bm_code bm_driver_next(struct bm_driver *driver, struct bm_smtp_event *even
 			return BM_E_STOPPED;
 		if (is_overdue(driver))
 			return BM_E_TIMEOUT;
-		step(driver);
+		if (driver->stream->handshaking)
+			shake(driver);
+		else
+			step(driver);
 	}
 	return BM_OK;
 }

@@ -25,7 +25,10 @@ struct bm_driver {
  */
 enum bm_code bm_driver_next(struct bm_driver *driver, struct bm_smtp_event *event) BM_MUST_CHECK;
 
-/* The same as bm_link_secure, for bm_driver_next: puts TLS over driver->stream, which is replaced. */
+/*
+ * The same as bm_link_secure, for bm_driver_next: puts TLS over driver->stream, which is replaced: whoever owned it
+ * owns the new one instead.
+ */
 void bm_driver_secure(struct bm_driver *driver, struct bm_tls *tls);
 
 /* Reads, without waiting, what an idle server may have said (421, close) and lets the machine see it. */

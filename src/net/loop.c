@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "net/clock.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,8 @@
 #define SCAN_MS 100
 
 static const char closed_by_peer[] = "the server closed the connection";
+static const char broken[] = "the connection broke";
+static const char spoke_too_soon[] = "the server went on talking where the TLS handshake was to begin";
 
 /* Links that have something to be done; a link is in each once. */
 enum chain { CHAIN_READY, CHAIN_TOUCHED, CHAIN_DIRTY, CHAINS };
@@ -332,6 +335,11 @@ static void stir(struct link *link)
 	look_at_deadline_soon(link->loop);
 }
 
+const struct bm_stream *bm_link_stream(const struct bm_link *link)
+{
+	return ((const struct link *)link)->stream;
+}
+
 void bm_link_stir(struct bm_link *link)
 {
 	link_of(link)->stirred = true;
@@ -426,12 +434,64 @@ static void lose(struct link *link, const char *reason)
 	chain_add(link, CHAIN_TOUCHED);
 }
 
+/* The round trip is measured anew, as behind the greeting or before it. */
+static void end_handshake(struct link *link)
+{
+	link->reads = link->reads > 0;
+	link->since_us = link->loop->now_us;
+	link->sample = false;
+	bm_smtp_secured(link->base.smtp, bm_tls_channel(link->stream), bm_loop_now_ms(link->loop));
+	/* the peer may have gone on talking behind it */
+	chain_add(link, CHAIN_READY);
+	chain_add(link, CHAIN_TOUCHED);
+	stir(link);
+}
+
+static void shake(struct link *link)
+{
+	bool want_write = false;
+
+	switch (bm_stream_handshake(link->stream, &want_write)) {
+	case BM_STREAM_OK:
+		end_handshake(link);
+		return;
+	case BM_STREAM_AGAIN:
+		if (link->failed)
+			lose(link, broken);
+		else if (!link->pollable || !ask(link, want_write ? UV_READABLE | UV_WRITABLE : UV_READABLE))
+			chain_add(link, CHAIN_READY);
+		return;
+	case BM_STREAM_END:
+	case BM_STREAM_BROKEN:
+		lose(link, bm_stream_reason(link->stream));
+		return;
+	}
+}
+
+void bm_link_secure(struct bm_link *link, struct bm_tls *tls)
+{
+	struct link *own = link_of(link);
+	struct bm_stream *secured = NULL;
+
+	enum bm_code code = bm_tls_wrap(&secured, tls, own->stream, NULL);
+	if (code != BM_OK) {
+		lose(own, code == BM_E_PROTOCOL ? spoke_too_soon : "no memory for TLS");
+		return;
+	}
+	own->stream = secured;
+	stir(own);
+}
+
 /* Reads once; true when there may be more. */
 static bool read_some(struct link *link)
 {
 	struct bm_loop *loop = link->loop;
 	size_t done = 0;
 
+	if (link->stream->handshaking) {
+		shake(link);
+		return false;
+	}
 	switch (bm_stream_read(link->stream, loop->data, READ_SIZE, &done)) {
 	case BM_STREAM_OK:
 		bm_smtp_feed(link->base.smtp, loop->data, done, bm_loop_now_ms(loop));
@@ -441,7 +501,7 @@ static bool read_some(struct link *link)
 		return done == READ_SIZE || link->failed;
 	case BM_STREAM_AGAIN:
 		if (link->failed)
-			lose(link, "the connection broke");
+			lose(link, broken);
 		return false;
 	case BM_STREAM_END:
 		lose(link, closed_by_peer);
@@ -460,8 +520,8 @@ static void read_ready(struct bm_loop *loop)
 
 	while (link != end && (link = chain_take(loop, CHAIN_READY)) != NULL) {
 		bool more = read_some(link);
-		/* a descriptor that works tells of the rest by itself */
-		if (more && (!link->pollable || link->failed))
+		/* a descriptor that works tells of the rest by itself, but not of what the stream holds */
+		if (link->stream->pending || (more && (!link->pollable || link->failed)))
 			chain_add(link, CHAIN_READY);
 	}
 }
@@ -570,6 +630,10 @@ static enum written write_some(struct link *link)
 
 static void write_link(struct link *link, uint64_t now_us)
 {
+	if (link->stream->handshaking) {
+		shake(link);
+		return;
+	}
 	enum written written = write_some(link);
 	bool any = written != WRITTEN_NOTHING;
 	bool stirred = link->stirred;

@@ -74,6 +74,9 @@ void bm_link_free(struct bm_link *link);
  */
 void bm_link_secure(struct bm_link *link, struct bm_tls *tls);
 
+/* What the link reads and writes, which bm_link_secure replaces. */
+const struct bm_stream *bm_link_stream(const struct bm_link *link);
+
 /* A verb of the machine was called: the next bm_loop_write looks whether there is something to say. */
 void bm_link_stir(struct bm_link *link);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection as octets in both directions. Nothing above knows what is underneath: TCP, or the
- * file of a DummyServer.
+ * A connection as octets in both directions. Nothing above knows what is underneath: TCP, a Unix socket, TLS over
+ * either, or the file of a DummyServer.
  */
 #ifndef BM_NET_STREAM_H
 #define BM_NET_STREAM_H
@@ -38,6 +38,8 @@ struct bm_stream_ops {
 struct bm_stream {
 	const struct bm_stream_ops *ops;
 	const char *reason; /* static, or the stream's */
+	bool handshaking;   /* bm_stream_handshake comes before any read or write */
+	bool pending;       /* the next read has something to tell, whether or not the descriptor can be read */
 };
 
 /*
@@ -49,7 +51,11 @@ static inline enum bm_stream_status bm_stream_handshake(struct bm_stream *stream
 	return stream->ops->handshake == NULL ? BM_STREAM_OK : stream->ops->handshake(stream, want_write);
 }
 
-/* Neither call waits. *done is the octets moved. */
+/*
+ * Neither call waits. A read that fills data only in part has drained the stream, but for what pending says. *done is
+ * the octets moved; of a write, those that cannot be called back: the others may be under way too, and must be given
+ * again by the next write.
+ */
 static inline enum bm_stream_status bm_stream_read(struct bm_stream *stream, void *data, size_t size, size_t *done)
 {
 	return stream->ops->read(stream, data, size, done);
@@ -91,8 +97,8 @@ static inline void bm_stream_free(struct bm_stream *stream)
 }
 
 struct bm_tcp_options {
-	const char *host; /* name or address literal, IPv4 or IPv6 ("::1", "[::1]") */
-	uint16_t port;
+	const char *host;           /* name, address literal, IPv4 or IPv6 ("::1", "[::1]"), or "unix:/path" */
+	uint16_t port;              /* of no meaning to a path, nor is source_address */
 	const char *source_address; /* NULL: the system's choice */
 	unsigned tries;             /* rounds over all addresses, at least 1 */
 	uint64_t timeout_ms;        /* for one address, at least 1 */

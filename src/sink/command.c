@@ -91,6 +91,15 @@ bool bm_sink_command_param(struct bm_span *params, struct bm_span *name, struct 
 	return true;
 }
 
+struct bm_span bm_sink_command_word(struct bm_span *args)
+{
+	size_t length = word_length(*args);
+	struct bm_span word = bm_span_make(args->data, length);
+
+	*args = bm_span_trim(cut(*args, length));
+	return word;
+}
+
 bool bm_sink_command_chunk(struct bm_span args, uint64_t *size, bool *last)
 {
 	size_t length = word_length(args);

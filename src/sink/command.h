@@ -26,6 +26,9 @@ bool bm_sink_command_path(struct bm_span args, const char *keyword, struct bm_sp
 /* Takes the next NAME or NAME=VALUE off params; false when there is none. */
 bool bm_sink_command_param(struct bm_span *params, struct bm_span *name, struct bm_span *value);
 
+/* Takes the first word off args. */
+struct bm_span bm_sink_command_word(struct bm_span *args);
+
 /* The arguments of BDAT. */
 bool bm_sink_command_chunk(struct bm_span args, uint64_t *size, bool *last);
 

@@ -2,7 +2,7 @@
 /* The commands: what is checked, what is answered, what it does to the transaction. */
 #include "sink/session_private.h"
 
-#include "base/number.h"
+#include "base/utf8.h"
 
 #define LINE_MAX_OCTETS 1000 /* with its CRLF */
 #define LINE_HARD_MAX (16U << 10)
@@ -23,6 +23,10 @@ static int answer(struct bm_sink_session *session, struct verdict verdict)
 	return bm_sink_answer(session, verdict.code, verdict.enhanced, verdict.text);
 }
 
+static const struct verdict tls_first = {530, "5.7.0", "Must issue a STARTTLS command first"};
+
+static const struct verdict other_protocol = {500, "5.5.1", "Of SMTP and LMTP that is the other one's"};
+
 /* The usual answer to a fault of the client. */
 static struct verdict fault(
 	struct bm_sink_session *session, enum bm_sink_violation violation, struct bm_span line, struct verdict verdict)
@@ -41,92 +45,52 @@ static bool is_positive(int code)
 	return code / 100 == 2;
 }
 
+/* A reply of the script offers what it names, no matter what the sink could do. */
+static uint32_t offered(const struct bm_sink_session *session, bool ruled)
+{
+	uint32_t bits = session->shared->extensions;
+
+	if (ruled)
+		return bm_sink_shared_named(bm_buf_view(&session->reply));
+	return bits & ~(uint32_t)(session->secure ? BM_SINK_EXT_STARTTLS : BM_SINK_EXT_REQUIRETLS);
+}
+
 static void do_helo(struct bm_sink_session *session, const struct bm_sink_command *command)
 {
-	bool esmtp = command->verb == BM_SINK_ON_EHLO;
+	bool esmtp = command->verb != BM_SINK_ON_HELO;
+	bool lmtp = command->verb == BM_SINK_ON_LHLO;
+	bool ruled = session->rule != NULL && session->rule->reply.data != NULL;
 	struct verdict verdict = {250, "", esmtp ? NULL : "sink.bulkmail.invalid"};
 
 	if (session->bad)
 		verdict = malformed;
+	else if (lmtp != session->shared->lmtp)
+		verdict = fault(session, BM_SINK_V_PROTOCOL, command->line, other_protocol);
 	else if (command->args.size == 0)
 		verdict = syntax(session, command->line);
 	if (!is_positive(answer(session, verdict)))
 		return;
 	bm_sink_transaction_clear(session);
 	session->esmtp = esmtp;
+	session->offered = esmtp ? offered(session, ruled) : 0;
 	bm_buf_clear(&session->helo);
 	bm_sink_put(session, &session->helo, command->args);
-}
-
-/* A parameter and the extension that allows it. */
-struct param {
-	const char *name;
-	enum bm_sink_event verb;
-	enum bm_sink_extension extension;
-	bool (*apply)(struct bm_sink_transaction *transaction, struct bm_span value);
-};
-
-static bool apply_size(struct bm_sink_transaction *transaction, struct bm_span value)
-{
-	transaction->has_size = bm_number_parse(value, &transaction->size);
-	return transaction->has_size;
-}
-
-static bool apply_body(struct bm_sink_transaction *transaction, struct bm_span value)
-{
-	transaction->binary = bm_span_equal_nocase(value, bm_span_of("BINARYMIME"));
-	transaction->eight = bm_span_equal_nocase(value, bm_span_of("8BITMIME"));
-	return transaction->binary || transaction->eight || bm_span_equal_nocase(value, bm_span_of("7BIT"));
-}
-
-static bool apply_utf8(struct bm_sink_transaction *transaction, struct bm_span value)
-{
-	transaction->utf8 = value.size == 0;
-	return transaction->utf8;
-}
-
-static bool apply_text(struct bm_sink_transaction *transaction, struct bm_span value)
-{
-	(void)transaction;
-	return value.size > 0;
-}
-
-static const struct param params_known[] = {
-	{"SIZE", BM_SINK_ON_MAIL, BM_SINK_EXT_SIZE, apply_size},
-	{"BODY", BM_SINK_ON_MAIL, BM_SINK_EXT_8BITMIME, apply_body},
-	{"SMTPUTF8", BM_SINK_ON_MAIL, BM_SINK_EXT_SMTPUTF8, apply_utf8},
-	{"RET", BM_SINK_ON_MAIL, BM_SINK_EXT_DSN, apply_text},
-	{"ENVID", BM_SINK_ON_MAIL, BM_SINK_EXT_DSN, apply_text},
-	{"NOTIFY", BM_SINK_ON_RCPT, BM_SINK_EXT_DSN, apply_text},
-	{"ORCPT", BM_SINK_ON_RCPT, BM_SINK_EXT_DSN, apply_text},
-};
-
-static const struct param *param_find(enum bm_sink_event verb, struct bm_span name)
-{
-	for (size_t i = 0; i < sizeof params_known / sizeof params_known[0]; i++)
-		if (params_known[i].verb == verb && bm_span_equal_nocase(name, bm_span_of(params_known[i].name)))
-			return &params_known[i];
-	return NULL;
 }
 
 /* Code 250 when all of them are fine. */
 static struct verdict check_params(
 	struct bm_sink_session *session, const struct bm_sink_command *command, struct bm_span params)
 {
-	struct bm_sink_transaction *transaction = &session->transaction;
 	const struct verdict unknown = {555, "5.5.4", "Parameter not offered"};
-	struct bm_span name;
-	struct bm_span value;
 
-	while (bm_sink_command_param(&params, &name, &value)) {
-		const struct param *param = param_find(command->verb, name);
-		if (param == NULL || !bm_sink_offers(session, param->extension))
-			return fault(session, BM_SINK_V_NOT_OFFERED, command->line, unknown);
-		if (!param->apply(transaction, value))
-			return syntax(session, command->line);
-	}
-	if (transaction->binary && !bm_sink_offers(session, BM_SINK_EXT_BINARYMIME))
+	switch (bm_sink_params_check(session, command->verb, params)) {
+	case BM_SINK_PARAMS_UNKNOWN:
 		return fault(session, BM_SINK_V_NOT_OFFERED, command->line, unknown);
+	case BM_SINK_PARAMS_WRONG:
+		return syntax(session, command->line);
+	case BM_SINK_PARAMS_RIGHT:
+		break;
+	}
 	return (struct verdict){250, "2.1.0", "Ok"};
 }
 
@@ -141,10 +105,11 @@ static bool is_eight_bit(struct bm_span line)
 static struct verdict check_eight_bit(
 	struct bm_sink_session *session, const struct bm_sink_command *command, struct verdict verdict)
 {
-	if (session->transaction.utf8 || !is_eight_bit(command->line))
+	bool right = session->transaction.utf8 && bm_utf8_valid(command->line.data, command->line.size);
+	if (right || !is_eight_bit(command->line))
 		return verdict;
 	return fault(session, BM_SINK_V_EIGHT_BIT_COMMAND, command->line,
-		(struct verdict){553, "5.6.7", "SMTPUTF8 was not asked for"});
+		(struct verdict){553, "5.6.7", "Neither ASCII nor UTF-8 with SMTPUTF8"});
 }
 
 static struct verdict judge_mail(
@@ -155,6 +120,10 @@ static struct verdict judge_mail(
 
 	if (session->bad)
 		return malformed;
+	if (session->shared->tls_required && !session->secure)
+		return fault(session, BM_SINK_V_BEFORE_TLS, command->line, tls_first);
+	if (session->shared->auth_required && !session->login.done)
+		return (struct verdict){530, "5.7.0", "Authentication required"};
 	if (session->helo.size == 0)
 		return fault(session, BM_SINK_V_NO_HELO, command->line, (struct verdict){503, "5.5.1", "EHLO first"});
 	if (transaction->open)
@@ -293,6 +262,34 @@ static void do_quit(struct bm_sink_session *session, const struct bm_sink_comman
 	session->quit = true;
 }
 
+static struct verdict judge_starttls(struct bm_sink_session *session, const struct bm_sink_command *command)
+{
+	bool able = session->shared->tls != NULL && !session->secure;
+
+	if (session->bad)
+		return malformed;
+	if (!bm_sink_offers(session, BM_SINK_EXT_STARTTLS))
+		bm_sink_report(session, BM_SINK_V_NOT_OFFERED, command->line);
+	if (session->secure)
+		return (struct verdict){503, "5.5.1", "TLS is on"};
+	if (command->args.size > 0)
+		return syntax(session, command->line);
+	if (!able)
+		return (struct verdict){502, "5.5.1", "Not implemented"};
+	return (struct verdict){220, "2.0.0", "Go ahead"};
+}
+
+/* What came behind it in clear is dropped: it is nobody's (RFC 3207, 4.2). */
+static void do_starttls(struct bm_sink_session *session, const struct bm_sink_command *command)
+{
+	int code = answer(session, judge_starttls(session, command));
+
+	if (!is_positive(code) || session->secure)
+		return;
+	bm_sink_take(session, session->cur.size);
+	session->state = BM_SINK_S_HANDSHAKE;
+}
+
 static void do_simple(struct bm_sink_session *session, const struct bm_sink_command *command)
 {
 	struct verdict verdict = {500, "5.5.2", "Command not known"};
@@ -333,6 +330,7 @@ static handler handler_of(enum bm_sink_event verb)
 	switch (verb) {
 	case BM_SINK_ON_HELO:
 	case BM_SINK_ON_EHLO:
+	case BM_SINK_ON_LHLO:
 		return do_helo;
 	case BM_SINK_ON_MAIL:
 		return do_mail;
@@ -346,13 +344,16 @@ static handler handler_of(enum bm_sink_event verb)
 		return do_rset;
 	case BM_SINK_ON_QUIT:
 		return do_quit;
+	case BM_SINK_ON_AUTH:
+		return bm_sink_do_auth;
+	case BM_SINK_ON_STARTTLS:
+		return do_starttls;
 	case BM_SINK_ON_NOOP:
 	case BM_SINK_ON_VRFY:
 	case BM_SINK_ON_HELP:
-	case BM_SINK_ON_AUTH:
-	case BM_SINK_ON_STARTTLS:
 	case BM_SINK_ON_OTHER:
 	case BM_SINK_ON_CONNECT:
+	case BM_SINK_ON_HANDSHAKE:
 	case BM_SINK_ON_GREETING:
 	case BM_SINK_ON_CONTENT:
 	case BM_SINK_ON_END:
@@ -365,9 +366,10 @@ static handler handler_of(enum bm_sink_event verb)
 static bool must_be_last(enum bm_sink_event verb)
 {
 	uint32_t last = bm_sink_event_bit(BM_SINK_ON_HELO) | bm_sink_event_bit(BM_SINK_ON_EHLO) |
-					bm_sink_event_bit(BM_SINK_ON_DATA) | bm_sink_event_bit(BM_SINK_ON_NOOP) |
-					bm_sink_event_bit(BM_SINK_ON_VRFY) | bm_sink_event_bit(BM_SINK_ON_AUTH) |
-					bm_sink_event_bit(BM_SINK_ON_STARTTLS) | bm_sink_event_bit(BM_SINK_ON_QUIT);
+					bm_sink_event_bit(BM_SINK_ON_LHLO) | bm_sink_event_bit(BM_SINK_ON_DATA) |
+					bm_sink_event_bit(BM_SINK_ON_NOOP) | bm_sink_event_bit(BM_SINK_ON_VRFY) |
+					bm_sink_event_bit(BM_SINK_ON_AUTH) | bm_sink_event_bit(BM_SINK_ON_STARTTLS) |
+					bm_sink_event_bit(BM_SINK_ON_QUIT);
 	return (last & bm_sink_event_bit(verb)) != 0;
 }
 
@@ -376,7 +378,7 @@ static void check_group(struct bm_sink_session *session, const struct bm_sink_co
 {
 	if (session->cur.size == 0 || command->verb == BM_SINK_ON_BDAT)
 		return;
-	if (must_be_last(command->verb))
+	if (must_be_last(command->verb) || session->login.active)
 		bm_sink_report(session, BM_SINK_V_NOT_LAST, command->line);
 	else if (!bm_sink_offers(session, BM_SINK_EXT_PIPELINING))
 		bm_sink_report(session, BM_SINK_V_PIPELINING, command->line);
@@ -420,6 +422,8 @@ bool bm_sink_step_command(struct bm_sink_session *session)
 	}
 	struct bm_span raw = bm_span_make(cur.data, (size_t)(lf - cur.data) + 1);
 	struct bm_sink_command command = bm_sink_command_split(without_end(raw));
+	if (session->login.active)
+		command.verb = BM_SINK_ON_OTHER;
 	bool chunk = command.verb == BM_SINK_ON_BDAT;
 	if (!chunk && !bm_sink_gate(session, bm_sink_event_bit(command.verb), command.line))
 		return false;
@@ -428,6 +432,8 @@ bool bm_sink_step_command(struct bm_sink_session *session)
 	check_group(session, &command);
 	if (session->shut && command.verb != BM_SINK_ON_QUIT)
 		answer(session, (struct verdict){503, "5.5.1", "No service here"});
+	else if (session->login.active)
+		bm_sink_do_response(session, &command);
 	else
 		handler_of(command.verb)(session, &command);
 	return true;

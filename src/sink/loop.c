@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +25,8 @@
 #define LINGER_MS 2000
 #define ACCEPT_PAUSE_MS 100
 #define SMALL_BUFFER 4096
+#define PUMP_ROUNDS 16
+#define UNIX "unix:"
 
 struct bm_sink_conn {
 	struct bm_sink_conn *prev;
@@ -134,12 +138,19 @@ static enum bm_sink_action conn_action(const struct bm_sink_conn *conn)
 	return conn->discard.quit ? BM_SINK_CLOSE : BM_SINK_GO_ON;
 }
 
+/* So many octets go in or out at once. */
+static size_t conn_portion(const struct bm_sink_conn *conn, size_t size)
+{
+	uint64_t segment = conn->session == NULL ? 0 : bm_sink_session_segment(conn->session);
+	return segment > 0 && segment < size ? (size_t)segment : size;
+}
+
 static void conn_send(struct bm_sink_conn *conn)
 {
 	struct bm_buf *out = conn_out(conn);
 
 	while (out->size > 0 && !conn->gone) {
-		ssize_t sent = send(conn->fd, out->data, out->size, MSG_NOSIGNAL);
+		ssize_t sent = send(conn->fd, out->data, conn_portion(conn, out->size), MSG_NOSIGNAL);
 		if (sent >= 0)
 			bm_buf_consume(out, (size_t)sent);
 		else if (errno == EAGAIN)
@@ -151,19 +162,20 @@ static void conn_send(struct bm_sink_conn *conn)
 		bm_buf_clear(out);
 }
 
-/* Sends, and goes on with the input that had waited for room. */
+/* Sends, and goes on with the input that had waited for room; a flood lets others have their turn. */
 static void conn_pump(struct bm_sink_loop *loop, struct bm_sink_conn *conn)
 {
-	const struct bm_buf *out = conn_out(conn);
+	int rounds = 0;
 
 	do {
 		flush_log(loop);
 		if (loop->log_errno != 0)
 			return;
 		conn_send(conn);
-		if (out->size == 0 && conn->session != NULL)
+		if (conn_out(conn)->size == 0 && conn->session != NULL)
 			bm_sink_session_tick(conn->session);
-	} while (out->size > 0 && conn->session != NULL && conn_action(conn) == BM_SINK_GO_ON && !conn->gone);
+	} while (conn_out(conn)->size > 0 && conn->session != NULL && conn_action(conn) == BM_SINK_GO_ON && !conn->gone &&
+			 ++rounds < PUMP_ROUNDS);
 	flush_log(loop);
 }
 
@@ -249,7 +261,7 @@ static void conn_feed(struct bm_sink_loop *loop, struct bm_sink_conn *conn, size
 
 static void conn_read(struct bm_sink_loop *loop, struct bm_sink_conn *conn)
 {
-	ssize_t got = recv(conn->fd, loop->block, BLOCK_SIZE, 0);
+	ssize_t got = recv(conn->fd, loop->block, conn_portion(conn, BLOCK_SIZE), 0);
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -487,6 +499,25 @@ static enum bm_code bind_first(struct bm_sink_loop *loop, const char *host, uint
 	return BM_OK;
 }
 
+/* A socket that a sink before us left behind is in the way. */
+static enum bm_code bind_path(struct bm_sink_loop *loop, const char *path, struct bm_error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat old;
+
+	if (path[0] == '\0' || strlen(path) >= sizeof address.sun_path)
+		return bm_error_set(err, BM_E_USAGE, "", "no path for a socket: \"%s\"", path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (lstat(path, &old) == 0 && S_ISSOCK(old.st_mode))
+		(void)unlink(path);
+	struct addrinfo info = {.ai_family = AF_UNIX, .ai_addr = (struct sockaddr *)&address, .ai_addrlen = sizeof address};
+	loop->listen_fd = open_listener(&info, loop->small);
+	if (loop->listen_fd < 0)
+		return bm_error_set_errno(err, BM_E_CONNECT, "", errno, "cannot listen on %s", path);
+	loop->path = strdup(path);
+	return loop->path == NULL ? bm_error_nomem(err) : BM_OK;
+}
+
 static bool watch(const struct bm_sink_loop *loop, int fd, void *data)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = data};
@@ -502,7 +533,8 @@ enum bm_code bm_sink_loop_listen(struct bm_sink_loop *loop, const char *host, ui
 	loop->block = malloc(BLOCK_SIZE);
 	if (loop->block == NULL)
 		return bm_error_nomem(err);
-	enum bm_code code = bind_first(loop, host, port, err);
+	bool path = strncmp(host, UNIX, sizeof UNIX - 1) == 0;
+	enum bm_code code = path ? bind_path(loop, host + sizeof UNIX - 1, err) : bind_first(loop, host, port, err);
 	if (code == BM_OK && !watch(loop, loop->listen_fd, loop))
 		return bm_error_set_errno(err, BM_E_IO, "", errno, "the sink cannot set up its loop");
 	return code;
@@ -531,5 +563,8 @@ void bm_sink_loop_deinit(struct bm_sink_loop *loop)
 	close_if_open(loop->listen_fd);
 	close_if_open(loop->wake_fd);
 	close_if_open(loop->epoll_fd);
+	if (loop->path != NULL)
+		(void)unlink(loop->path);
+	free(loop->path);
 	free(loop->block);
 }

@@ -19,6 +19,7 @@ struct bm_sink_loop {
 	int listen_fd;
 	int log_fd; /* -1: no record */
 	uint16_t port;
+	char *path;                 /* of the Unix socket, NULL: none */
 	unsigned char *block;       /* what is read last */
 	struct bm_sink_conn *quiet; /* without a deadline */
 	struct bm_sink_conn *timed; /* with one */

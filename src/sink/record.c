@@ -48,8 +48,7 @@ static void add_line(struct bm_sink_session *session, json_t *object)
 	json_decref(object);
 }
 
-/* Takes the next text up to its NUL off a list. */
-static struct bm_span next_entry(struct bm_span *list)
+struct bm_span bm_sink_next_entry(struct bm_span *list)
 {
 	const unsigned char *end = memchr(list->data, '\0', list->size);
 	size_t size = end == NULL ? list->size : (size_t)(end - list->data);
@@ -63,7 +62,7 @@ static json_t *refused_value(struct bm_span list)
 {
 	json_t *array = json_array();
 	while (list.size > 0)
-		(void)json_array_append_new(array, text_value(next_entry(&list)));
+		(void)json_array_append_new(array, text_value(bm_sink_next_entry(&list)));
 	return array;
 }
 
@@ -75,8 +74,8 @@ static void set_recipients(json_t *object, struct bm_span list)
 	bool has_params = false;
 
 	while (list.size > 0) {
-		(void)json_array_append_new(addresses, text_value(next_entry(&list)));
-		struct bm_span text = next_entry(&list);
+		(void)json_array_append_new(addresses, text_value(bm_sink_next_entry(&list)));
+		struct bm_span text = bm_sink_next_entry(&list);
 		has_params = has_params || text.size > 0;
 		(void)json_array_append_new(params, text_value(text));
 	}
@@ -119,26 +118,76 @@ void bm_sink_record_transaction(struct bm_sink_session *session, const struct bm
 
 	/* Whatever is in the line is not told again. */
 	transaction->seen = 0;
-	shared->log_number++;
 	if (shared->digest == NULL)
 		return;
 	json_t *object = json_object();
-	set(object, "transaction", json_integer((json_int_t)shared->log_number));
+	set(object, "transaction", json_integer((json_int_t)result->number));
 	set(object, "connection", json_integer((json_int_t)session->number));
 	set(object, "helo", text_value(bm_buf_view(&session->helo)));
 	set(object, "sender", text_value(bm_buf_view(&transaction->sender)));
 	set(object, "mail_params", text_value(bm_buf_view(&transaction->mail_params)));
-	set_recipients(object, bm_buf_view(&transaction->recipients));
+	set_recipients(object, result->recipients);
 	set(object, "refused", refused_value(bm_buf_view(&transaction->refused)));
 	set(object, "size", json_integer((json_int_t)session->content.size));
-	set(object, "sha256", json_string(result->hash));
+	set(object, "sha256", json_string(session->hash));
 	set(object, "accepted", json_boolean(result->accepted));
 	set(object, "reply", text_value(bm_span_trim(bm_buf_view(&session->reply))));
 	set(object, "bdat", json_boolean(transaction->chunked));
 	set(object, "violations", violations_value(seen));
+	if (session->secure)
+		set(object, "tls", json_true());
+	if (session->login.done)
+		set(object, "user", text_value(bm_buf_view(&session->login.user)));
 	if (shared->content)
 		set(object, "content_base64", content_value(&session->content.kept));
 	set(object, "at", json_integer((json_int_t)shared->wall_ms));
+	add_line(session, object);
+}
+
+static json_t *name_value(const char *text)
+{
+	return text == NULL ? json_null() : text_value(bm_span_of(text));
+}
+
+void bm_sink_record_tls(struct bm_sink_session *session)
+{
+	struct bm_sink_tls_facts facts;
+
+	if (session->shared->digest == NULL)
+		return;
+	bm_sink_tls_facts(session->tls, &facts);
+	bool failed = facts.error[0] != '\0';
+	json_t *object = json_object();
+	set(object, "tls", failed ? json_null() : json_string(facts.version));
+	set(object, "connection", json_integer((json_int_t)session->number));
+	if (failed)
+		set(object, "error", json_string(facts.error));
+	else
+		set(object, "cipher", json_string(facts.cipher));
+	set(object, "name", name_value(facts.name));
+	if (!failed) {
+		set(object, "resumed", json_boolean(facts.resumed));
+		set(object, "client", name_value(facts.subject[0] == '\0' ? NULL : facts.subject));
+	}
+	set(object, "at", json_integer((json_int_t)session->shared->wall_ms));
+	add_line(session, object);
+}
+
+void bm_sink_record_auth(struct bm_sink_session *session, bool success)
+{
+	const struct bm_sink_login *login = &session->login;
+
+	if (session->shared->digest == NULL)
+		return;
+	json_t *object = json_object();
+	set(object, "auth", text_value(bm_buf_view(&login->mechanism)));
+	set(object, "connection", json_integer((json_int_t)session->number));
+	set(object, "user", text_value(bm_buf_view(&login->user)));
+	set(object, "success", json_boolean(success));
+	set(object, "secure", json_boolean(session->secure));
+	set(object, "initial", json_boolean(login->initial));
+	set(object, "reply", text_value(bm_span_trim(bm_buf_view(&session->reply))));
+	set(object, "at", json_integer((json_int_t)session->shared->wall_ms));
 	add_line(session, object);
 }
 

@@ -49,7 +49,8 @@ static bool text_matches(const struct bm_sink_rule *rule, struct bm_span text)
 
 static bool rule_fits(const struct bm_sink_rule *rule, const struct bm_sink_happening *happening)
 {
-	uint32_t of_content = bm_sink_event_bit(BM_SINK_ON_CONTENT) | bm_sink_event_bit(BM_SINK_ON_END);
+	uint32_t end = happening->each ? 0 : bm_sink_event_bit(BM_SINK_ON_END);
+	uint32_t of_content = bm_sink_event_bit(BM_SINK_ON_CONTENT) | end;
 	uint32_t both = rule->on & happening->events;
 
 	if (both == 0)
@@ -57,6 +58,8 @@ static bool rule_fits(const struct bm_sink_rule *rule, const struct bm_sink_happ
 	if ((both & bm_sink_event_bit(BM_SINK_ON_CONTENT)) != 0 && rule->after != happening->after)
 		return false;
 	if (!set_has(&rule->connection, happening->connection) || (rule->pipelined && !happening->pipelined))
+		return false;
+	if (rule->where != BM_SINK_ANYWHERE && (rule->where == BM_SINK_INSIDE_TLS) != happening->secure)
 		return false;
 	if (!rule->has_match)
 		return true;

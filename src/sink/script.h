@@ -17,11 +17,13 @@
 /* The names are those of "on". */
 #define BM_SINK_EVENTS(X)                                                                                              \
 	X(CONNECT, "connect")                                                                                              \
+	X(HANDSHAKE, "handshake")                                                                                          \
 	X(GREETING, "greeting")                                                                                            \
 	X(CONTENT, "content")                                                                                              \
 	X(END, "end")                                                                                                      \
 	X(HELO, "HELO")                                                                                                    \
 	X(EHLO, "EHLO")                                                                                                    \
+	X(LHLO, "LHLO")                                                                                                    \
 	X(MAIL, "MAIL")                                                                                                    \
 	X(RCPT, "RCPT")                                                                                                    \
 	X(DATA, "DATA")                                                                                                    \
@@ -64,6 +66,29 @@ struct bm_sink_set {
 	size_t count;
 };
 
+enum bm_sink_where {
+	BM_SINK_ANYWHERE,
+	BM_SINK_IN_CLEAR,
+	BM_SINK_INSIDE_TLS,
+};
+
+enum bm_sink_flood {
+	BM_SINK_NO_FLOOD,
+	BM_SINK_FLOOD_LINE,
+	BM_SINK_FLOOD_LINES,
+	BM_SINK_FLOOD_REPLIES,
+};
+
+/* What is wrong with a SCRAM exchange. */
+enum bm_sink_lie {
+	BM_SINK_NO_LIE,
+	BM_SINK_LIE_SIGNATURE,
+	BM_SINK_LIE_ITERATIONS,
+	BM_SINK_LIE_NONCE,
+	BM_SINK_LIE_SALT,
+	BM_SINK_LIE_NO_FINAL,
+};
+
 struct bm_sink_bytes {
 	unsigned char *data; /* NULL: not given */
 	size_t size;
@@ -77,8 +102,10 @@ struct bm_sink_rule {
 	struct bm_sink_set connection;
 	bool per_connection; /* nth counts anew on each */
 	bool pipelined;      /* only what was sent before the reply to what is before it */
-	uint64_t times;      /* 0: without limit */
-	uint64_t after;      /* octets of content on the wire */
+	enum bm_sink_where where;
+	uint64_t times; /* 0: without limit */
+	uint64_t after; /* octets of content on the wire; else of the reply or the handshake */
+	bool has_after;
 	struct bm_sink_bytes reply;
 	struct bm_sink_bytes presend;
 	struct bm_sink_bytes postsend;
@@ -87,7 +114,16 @@ struct bm_sink_rule {
 	uint64_t linger_ms;
 	bool no_reply;
 	bool accept;
-	bool keep; /* a refused chunk leaves the envelope as it is */
+	bool keep;         /* a refused chunk leaves the envelope as it is */
+	bool truncate;     /* no close_notify before the FIN */
+	uint64_t pad;      /* octets put before the reply's line end */
+	uint64_t keywords; /* more of them in the reply to EHLO */
+	uint64_t reply_times;
+	uint64_t segment; /* octets the loop reads and writes at a time from now on */
+	uint64_t rekey;   /* so many KeyUpdates before the reply */
+	enum bm_sink_flood flood;
+	enum bm_sink_lie lie;
+	uint64_t iterations; /* of the lie */
 	bool stall;
 	bool stop_reading;
 	bool close;
@@ -102,12 +138,17 @@ struct bm_sink_script {
 	size_t count;
 };
 
-/* What happened; line is the command, mail the MAIL command of the transaction for content and end. */
+/*
+ * What happened; line is the command, mail the MAIL command of the transaction for content and end. With each the end
+ * is that of one recipient, whose address is line.
+ */
 struct bm_sink_happening {
 	uint32_t events;
 	uint64_t connection;
 	uint64_t *seen; /* of the connection: one counter for each rule; NULL without rules */
 	bool pipelined;
+	bool secure; /* inside TLS */
+	bool each;
 	uint64_t after;
 	struct bm_span line;
 	struct bm_span mail;

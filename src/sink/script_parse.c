@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -38,6 +39,82 @@ static const char *parse_number(const json_t *value, void *to, struct bm_sink_ru
 		return "a whole number from 0 up";
 	*(uint64_t *)to = (uint64_t)json_integer_value(value);
 	return NULL;
+}
+
+static const char *parse_after(const json_t *value, void *to, struct bm_sink_rule *rule)
+{
+	rule->has_after = true;
+	return parse_number(value, to, rule);
+}
+
+/* What may be asked for in memory. */
+#define PAD_MAX (32 << 20)
+
+static const char *parse_pad(const json_t *value, void *to, struct bm_sink_rule *rule)
+{
+	if (json_integer_value(value) > PAD_MAX)
+		return "at most 33554432";
+	return parse_number(value, to, rule);
+}
+
+static const char *parse_keywords(const json_t *value, void *to, struct bm_sink_rule *rule)
+{
+	if (json_integer_value(value) > 1000000)
+		return "at most 1000000";
+	return parse_number(value, to, rule);
+}
+
+static const char *parse_where(const json_t *value, void *to, struct bm_sink_rule *rule)
+{
+	(void)rule;
+	if (!json_is_boolean(value))
+		return "true or false";
+	*(enum bm_sink_where *)to = json_is_true(value) ? BM_SINK_INSIDE_TLS : BM_SINK_IN_CLEAR;
+	return NULL;
+}
+
+static const char *parse_flood(const json_t *value, void *to, struct bm_sink_rule *rule)
+{
+	static const char *const names[] = {"", "line", "lines", "replies"};
+	const char *text = json_string_value(value);
+	(void)rule;
+	for (int i = BM_SINK_FLOOD_LINE; text != NULL && i <= BM_SINK_FLOOD_REPLIES; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*(enum bm_sink_flood *)to = (enum bm_sink_flood)i;
+			return NULL;
+		}
+	}
+	return "line, lines or replies";
+}
+
+static const char *parse_times(const json_t *value, void *to, struct bm_sink_rule *rule)
+{
+	if (json_is_string(value) && strcmp(json_string_value(value), "forever") == 0) {
+		rule->flood = BM_SINK_FLOOD_REPLIES;
+		return NULL;
+	}
+	if (json_integer_value(value) < 1 || json_integer_value(value) > 100000)
+		return "a number from 1 to 100000, or \"forever\"";
+	return parse_number(value, to, rule);
+}
+
+static const char *parse_lie(const json_t *value, void *to, struct bm_sink_rule *rule)
+{
+	static const char *const names[] = {"", "bad-signature", "iterations=", "foreign-nonce", "huge-salt", "no-final"};
+	struct bm_span text = json_is_string(value) ? bm_span_of(json_string_value(value)) : bm_span_of("");
+
+	for (int i = BM_SINK_LIE_SIGNATURE; i <= BM_SINK_LIE_NO_FINAL; i++) {
+		struct bm_span name = bm_span_of(names[i]);
+		bool counted = i == BM_SINK_LIE_ITERATIONS;
+		if (text.size < name.size || memcmp(text.data, name.data, name.size) != 0)
+			continue;
+		struct bm_span rest = bm_span_make(text.data + name.size, text.size - name.size);
+		if (counted ? !bm_number_parse(rest, &rule->iterations) : rest.size > 0)
+			continue;
+		*(enum bm_sink_lie *)to = (enum bm_sink_lie)i;
+		return NULL;
+	}
+	return "bad-signature, iterations=N, foreign-nonce, huge-salt or no-final";
 }
 
 static const char *take_bytes(struct bm_sink_bytes *to, const void *data, size_t size, const char *tail)
@@ -156,7 +233,8 @@ static const char *parse_set(const json_t *value, void *to, struct bm_sink_rule 
 static uint32_t any_event(void)
 {
 	uint32_t all = (UINT32_C(1) << BM_SINK_ON_COUNT) - 1;
-	return all & ~(bm_sink_event_bit(BM_SINK_ON_CONNECT) | bm_sink_event_bit(BM_SINK_ON_CONTENT));
+	return all & ~(bm_sink_event_bit(BM_SINK_ON_CONNECT) | bm_sink_event_bit(BM_SINK_ON_CONTENT) |
+					 bm_sink_event_bit(BM_SINK_ON_HANDSHAKE));
 }
 
 static uint32_t event_bits(const char *name)
@@ -170,7 +248,8 @@ static uint32_t event_bits(const char *name)
 }
 
 #define ON_EXPECTED                                                                                                    \
-	"an event or a list of them: connect, greeting, HELO, EHLO, MAIL, RCPT, DATA, BDAT, content, end, RSET, NOOP, "    \
+	"an event or a list of them: connect, handshake, greeting, HELO, EHLO, LHLO, MAIL, RCPT, DATA, BDAT, content, "    \
+	"end, RSET, NOOP, "                                                                                                \
 	"VRFY, HELP, AUTH, STARTTLS, QUIT, other or *"
 
 static const char *parse_on(const json_t *value, void *to, struct bm_sink_rule *rule)
@@ -225,7 +304,8 @@ static const struct field fields[] = {
 	FIELD("per_connection", parse_bool, per_connection),
 	FIELD("pipelined", parse_bool, pipelined),
 	FIELD("times", parse_number, times),
-	FIELD("after", parse_number, after),
+	FIELD("after", parse_after, after),
+	FIELD("tls", parse_where, where),
 	FIELD("reply", parse_reply, reply),
 	FIELD("raw", parse_raw, reply),
 	FIELD("hex", parse_hex, reply),
@@ -237,6 +317,14 @@ static const struct field fields[] = {
 	FIELD("no_reply", parse_bool, no_reply),
 	FIELD("accept", parse_bool, accept),
 	FIELD("keep", parse_bool, keep),
+	FIELD("truncate", parse_bool, truncate),
+	FIELD("pad", parse_pad, pad),
+	FIELD("keywords", parse_keywords, keywords),
+	FIELD("reply_times", parse_times, reply_times),
+	FIELD("segment", parse_keywords, segment),
+	FIELD("key_update", parse_keywords, rekey),
+	FIELD("flood", parse_flood, flood),
+	FIELD("scram", parse_lie, lie),
 	FIELD("stall", parse_bool, stall),
 	FIELD("stop_reading", parse_bool, stop_reading),
 	FIELD("close", parse_bool, close),
@@ -258,7 +346,9 @@ static bool rule_acts(const struct bm_sink_rule *rule)
 	bool sends = rule->reply.data != NULL || rule->presend.data != NULL || rule->postsend.data != NULL;
 	bool waits = rule->delay_ms > 0 || rule->drip_ms > 0 || rule->linger_ms > 0 || rule->stall || rule->stop_reading;
 	bool ends = rule->close || rule->reset || rule->exit || rule->no_reply || rule->accept || rule->keep;
-	return sends || waits || ends;
+	bool grows = rule->pad > 0 || rule->keywords > 0 || rule->reply_times > 0 || rule->flood != BM_SINK_NO_FLOOD;
+	bool others = rule->segment > 0 || rule->rekey > 0 || rule->lie != BM_SINK_NO_LIE;
+	return sends || waits || ends || grows || others;
 }
 
 /* "FILE:LINE: …" for rules on lines of their own, "FILE: rule N: …" in an array. */
@@ -295,7 +385,8 @@ static enum bm_code rule_fill(
 	if (!rule_acts(rule))
 		return complain(err, at, "",
 			"an action: reply, raw, hex, presend, postsend, delay_ms, drip_ms, linger_ms, "
-			"no_reply, accept, keep, stall, stop_reading, close, reset or exit");
+			"no_reply, accept, keep, stall, stop_reading, close, reset, exit, pad, keywords, reply_times, flood, "
+			"segment, key_update or scram");
 	if (rule->on == 0)
 		rule->on = any_event();
 	return BM_OK;

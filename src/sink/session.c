@@ -23,7 +23,7 @@ void bm_sink_take(struct bm_sink_session *session, size_t size)
 
 bool bm_sink_offers(const struct bm_sink_session *session, enum bm_sink_extension extension)
 {
-	return session->esmtp && (session->shared->extensions & (uint32_t)extension) != 0;
+	return session->esmtp && (session->offered & (uint32_t)extension) != 0;
 }
 
 void bm_sink_report(struct bm_sink_session *session, enum bm_sink_violation violation, struct bm_span line)
@@ -66,6 +66,16 @@ static void buf_reuse(struct bm_buf *buf)
 		bm_buf_deinit(buf);
 }
 
+void bm_sink_forget(struct bm_sink_session *session)
+{
+	bm_sink_transaction_clear(session);
+	bm_buf_clear(&session->helo);
+	session->esmtp = false;
+	session->offered = 0;
+	session->login.done = false;
+	session->pipelined = false;
+}
+
 void bm_sink_transaction_clear(struct bm_sink_session *session)
 {
 	struct bm_sink_transaction *transaction = &session->transaction;
@@ -104,9 +114,11 @@ struct bm_sink_session *bm_sink_session_new(struct bm_sink_shared *shared, uint6
 	bm_buf_init(&session->in, INPUT_MAX);
 	bm_buf_init(&session->out, OUTPUT_MAX);
 	bm_buf_init(&session->drip, OUTPUT_MAX);
+	bm_buf_init(&session->wire, OUTPUT_MAX);
 	bm_buf_init(&session->helo, LIST_MAX);
 	bm_buf_init(&session->reply, OUTPUT_MAX);
 	bm_buf_init(&session->chunk, LIST_MAX);
+	bm_sink_login_init(&session->login);
 	bufs_init(&session->transaction);
 	bm_sink_content_init(&session->content, shared->digest, shared->content ? (size_t)shared->size_max : 0);
 	return session;
@@ -118,10 +130,13 @@ void bm_sink_session_free(struct bm_sink_session *session)
 		return;
 	bm_sink_transaction_clear(session);
 	bufs_deinit(&session->transaction);
+	bm_sink_login_deinit(&session->login);
 	bm_sink_content_deinit(&session->content);
 	bm_buf_deinit(&session->in);
 	bm_buf_deinit(&session->out);
 	bm_buf_deinit(&session->drip);
+	bm_buf_deinit(&session->wire);
+	bm_sink_tls_free(session->tls);
 	bm_buf_deinit(&session->helo);
 	bm_buf_deinit(&session->reply);
 	bm_buf_deinit(&session->chunk);
@@ -144,6 +159,8 @@ bool bm_sink_gate(struct bm_sink_session *session, uint32_t events, struct bm_sp
 			.connection = session->number,
 			.seen = session->seen,
 			.pipelined = session->pipelined,
+			.secure = session->secure,
+			.each = session->due.size > 0,
 			.after = session->trip,
 			.line = line,
 			.mail = bm_buf_view(&session->transaction.mail),
@@ -160,23 +177,63 @@ bool bm_sink_gate(struct bm_sink_session *session, uint32_t events, struct bm_sp
 	return true;
 }
 
-/* A rule that ends or silences the session sends no usual reply. */
-static bool rule_is_mute(const struct bm_sink_rule *rule)
+bool bm_sink_rule_is_mute(const struct bm_sink_rule *rule)
 {
 	return rule->no_reply || rule->stall || rule->stop_reading || rule->close || rule->reset || rule->exit;
+}
+
+/* In front of the usual ones, as many more keywords as the rule wants. */
+static void ehlo_reply(struct bm_sink_session *session)
+{
+	const struct bm_sink_shared *shared = session->shared;
+	struct bm_span usual = bm_buf_view(session->secure ? &shared->ehlo_tls : &shared->ehlo);
+	uint64_t keywords = session->rule == NULL ? 0 : session->rule->keywords;
+	enum bm_code code = BM_OK;
+
+	for (uint64_t i = 0; i < keywords && code == BM_OK; i++)
+		code = bm_buf_append_fmt(
+			&session->reply, "250-%s%llu\r\n", i == 0 ? "sink.bulkmail.invalid " : "X-KEYWORD-", (unsigned long long)i);
+	if (code != BM_OK)
+		session->broken = true;
+	bm_sink_put(session, &session->reply, usual);
 }
 
 static void usual_reply(struct bm_sink_session *session, int code, const char *enhanced, const char *text)
 {
 	bool enhances = enhanced[0] != '\0' && bm_sink_offers(session, BM_SINK_EXT_ENHANCEDSTATUSCODES);
 	if (text == NULL) {
-		bm_sink_put(session, &session->reply, bm_buf_view(&session->shared->ehlo));
+		ehlo_reply(session);
 		return;
 	}
 	enum bm_code status =
 		bm_buf_append_fmt(&session->reply, "%d %s%s%s\r\n", code, enhances ? enhanced : "", enhances ? " " : "", text);
 	if (status != BM_OK)
 		session->broken = true;
+}
+
+/* "after" counts the octets of a reply where it does not count those of a content. */
+static bool cuts_reply(const struct bm_sink_rule *rule)
+{
+	return rule->has_after && (rule->on & bm_sink_event_bit(BM_SINK_ON_CONTENT)) == 0;
+}
+
+/* Pads its last line, then says it so many times. */
+static void reply_swell(struct bm_sink_session *session, const struct bm_sink_rule *rule)
+{
+	struct bm_buf *reply = &session->reply;
+	size_t pad = (size_t)rule->pad;
+
+	if (pad > 0 && bm_buf_reserve(reply, pad + 2) == BM_OK) {
+		size_t end = reply->size >= 2 && reply->data[reply->size - 1] == '\n' ? 2 : 0;
+		memset(reply->data + reply->size - end, 'A', pad);
+		reply->size += pad - end;
+		bm_sink_put(session, reply, bm_span_make((const unsigned char *)"\r\n", end));
+	}
+	size_t size = reply->size;
+	if (rule->reply_times < 2 || bm_buf_reserve(reply, size * (size_t)(rule->reply_times - 1)) != BM_OK)
+		return;
+	for (uint64_t i = 1; i < rule->reply_times; i++)
+		bm_sink_put(session, reply, bm_span_make(reply->data, size));
 }
 
 int bm_sink_decide(struct bm_sink_session *session, int code, const char *enhanced, const char *text)
@@ -186,8 +243,10 @@ int bm_sink_decide(struct bm_sink_session *session, int code, const char *enhanc
 	bm_buf_clear(&session->reply);
 	if (rule != NULL && rule->reply.data != NULL)
 		bm_sink_put(session, &session->reply, bytes_view(&rule->reply));
-	else if (rule == NULL || !rule_is_mute(rule))
+	else if (rule == NULL || !bm_sink_rule_is_mute(rule) || cuts_reply(rule))
 		usual_reply(session, code, enhanced, text);
+	if (rule != NULL)
+		reply_swell(session, rule);
 	return bm_sink_reply_code(bm_buf_view(&session->reply));
 }
 
@@ -200,27 +259,44 @@ static enum bm_sink_action rule_action(const struct bm_sink_rule *rule)
 	return rule->close ? BM_SINK_CLOSE : BM_SINK_GO_ON;
 }
 
+static void deliver_ruled(struct bm_sink_session *session, const struct bm_sink_rule *rule)
+{
+	struct bm_buf *reply = &session->reply;
+
+	if (rule->flood != BM_SINK_NO_FLOOD)
+		bm_sink_flood_start(session, rule);
+	if (cuts_reply(rule) && reply->size > rule->after)
+		reply->size = (size_t)rule->after;
+	if (rule->segment > 0)
+		session->segment = rule->segment;
+	if (rule->rekey > 0)
+		bm_sink_rekey(session, rule->rekey);
+	bm_sink_put(session, rule->drip_ms == 0 ? &session->out : &session->drip, bm_buf_view(reply));
+	session->drip_ms = rule->drip_ms;
+	session->drip_at = session->shared->now_ms;
+	session->drip_wire = false;
+	bm_sink_apply(session, rule);
+}
+
 void bm_sink_deliver(struct bm_sink_session *session)
 {
 	const struct bm_sink_rule *rule = session->rule;
-	struct bm_span reply = bm_buf_view(&session->reply);
-	uint64_t now_ms = session->shared->now_ms;
 
 	session->rule = NULL;
 	session->pipelined = session->cur.size > 0;
-	if (rule == NULL || rule->drip_ms == 0) {
-		bm_sink_put(session, &session->out, reply);
-	} else {
-		bm_sink_put(session, &session->drip, reply);
-		session->drip_ms = rule->drip_ms;
-		session->drip_at = now_ms;
-	}
 	if (rule == NULL)
-		return;
+		bm_sink_put(session, &session->out, bm_buf_view(&session->reply));
+	else
+		deliver_ruled(session, rule);
+}
+
+void bm_sink_apply(struct bm_sink_session *session, const struct bm_sink_rule *rule)
+{
+	session->truncated = rule->truncate;
 	session->deaf = session->deaf || rule->stop_reading;
 	session->stalled = session->stalled || rule->stall || rule->stop_reading;
 	session->tail = rule;
-	session->tail_at = now_ms + rule->linger_ms;
+	session->tail_at = session->shared->now_ms + rule->linger_ms;
 }
 
 int bm_sink_answer(struct bm_sink_session *session, int code, const char *enhanced, const char *text)
@@ -238,10 +314,11 @@ static bool step_connect(struct bm_sink_session *session)
 	if (!bm_sink_gate(session, bm_sink_event_bit(BM_SINK_ON_CONNECT), bm_span_of("")))
 		return false;
 	const struct bm_sink_rule *rule = session->rule;
-	session->state = BM_SINK_S_GREETING;
-	if (rule == NULL || (rule->reply.data == NULL && !rule_is_mute(rule)))
+	session->state = session->shared->tls_wrapper ? BM_SINK_S_HANDSHAKE : BM_SINK_S_GREETING;
+	if (rule == NULL || (rule->reply.data == NULL && !bm_sink_rule_is_mute(rule)))
 		return true;
 	session->state = BM_SINK_S_COMMAND;
+	session->greeted = true;
 	int code = bm_sink_answer(session, 220, "", "");
 	session->shut = code / 100 != 2;
 	return true;
@@ -252,6 +329,7 @@ static bool step_greeting(struct bm_sink_session *session)
 	if (!bm_sink_gate(session, bm_sink_event_bit(BM_SINK_ON_GREETING), bm_span_of("")))
 		return false;
 	session->state = BM_SINK_S_COMMAND;
+	session->greeted = true;
 	if (session->cur.size > 0)
 		bm_sink_report(session, BM_SINK_V_EARLY, bm_span_of(""));
 	int code = bm_sink_answer(session, 220, "", "sink.bulkmail.invalid ESMTP bulkmail sink");
@@ -266,12 +344,16 @@ static bool tail_done(struct bm_sink_session *session)
 	const struct bm_sink_rule *rule = session->tail;
 
 	while (session->drip.size > 0 && session->drip_at <= now_ms) {
-		bm_sink_put(session, &session->out, bm_span_make(session->drip.data, 1));
+		bm_sink_put(session, session->drip_wire ? &session->wire : &session->out, bm_span_make(session->drip.data, 1));
 		bm_buf_consume(&session->drip, 1);
 		session->drip_at += session->drip_ms;
 	}
 	if (session->drip.size > 0)
 		return false;
+	if (session->flood != BM_SINK_NO_FLOOD) {
+		bm_sink_flood(session);
+		return false;
+	}
 	if (rule == NULL)
 		return true;
 	if (session->tail_at > now_ms)
@@ -292,11 +374,15 @@ static bool step(struct bm_sink_session *session)
 		session->action = BM_SINK_CLOSE;
 		return false;
 	}
-	if (session->out.size > OUTPUT_ENOUGH)
+	if (session->out.size + session->wire.size > OUTPUT_ENOUGH)
 		return false;
 	switch (session->state) {
 	case BM_SINK_S_CONNECT:
 		return step_connect(session);
+	case BM_SINK_S_HANDSHAKE:
+		return bm_sink_step_handshake(session);
+	case BM_SINK_S_SHAKING:
+		return bm_sink_step_shaking(session);
 	case BM_SINK_S_GREETING:
 		return step_greeting(session);
 	case BM_SINK_S_COMMAND:
@@ -319,9 +405,11 @@ static void run(struct bm_sink_session *session)
 		;
 	if (session->stalled || session->action != BM_SINK_GO_ON)
 		bm_sink_take(session, session->cur.size);
+	if (session->secure)
+		bm_sink_seal(session);
 }
 
-static void run_waiting(struct bm_sink_session *session)
+void bm_sink_run_waiting(struct bm_sink_session *session)
 {
 	session->cur = bm_buf_view(&session->in);
 	run(session);
@@ -331,14 +419,24 @@ static void run_waiting(struct bm_sink_session *session)
 	session->cur = bm_span_make(NULL, 0);
 }
 
+/* What the last octets of the handshake brought along is plain too. */
+static enum bm_code feed_tls(struct bm_sink_session *session, const void *data, size_t size)
+{
+	bm_sink_tls_feed(session->tls, data, size);
+	bm_sink_unseal(session);
+	return session->broken ? BM_E_NOMEM : BM_OK;
+}
+
 enum bm_code bm_sink_session_feed(struct bm_sink_session *session, const void *data, size_t size)
 {
 	if (session->stalled && session->tail == NULL && session->drip.size == 0)
 		return BM_OK;
+	if (session->secure)
+		return feed_tls(session, data, size);
 	if (session->in.size > 0) {
 		enum bm_code code = bm_buf_append(&session->in, data, size);
 		if (code == BM_OK)
-			run_waiting(session);
+			bm_sink_run_waiting(session);
 		return code;
 	}
 	/* The usual case works straight on the caller's octets. */
@@ -346,12 +444,21 @@ enum bm_code bm_sink_session_feed(struct bm_sink_session *session, const void *d
 	run(session);
 	struct bm_span rest = session->cur;
 	session->cur = bm_span_make(NULL, 0);
+	if (session->secure)
+		bm_sink_unseal(session);
 	return bm_buf_append_span(&session->in, rest);
 }
 
 void bm_sink_session_tick(struct bm_sink_session *session)
 {
-	run_waiting(session);
+	bm_sink_run_waiting(session);
+	if (session->secure)
+		bm_sink_unseal(session);
+}
+
+uint64_t bm_sink_session_segment(const struct bm_sink_session *session)
+{
+	return session->segment;
 }
 
 bool bm_sink_session_wants_input(const struct bm_sink_session *session)
@@ -361,7 +468,7 @@ bool bm_sink_session_wants_input(const struct bm_sink_session *session)
 
 struct bm_buf *bm_sink_session_output(struct bm_sink_session *session)
 {
-	return &session->out;
+	return session->tls == NULL ? &session->out : &session->wire;
 }
 
 enum bm_sink_action bm_sink_session_action(const struct bm_sink_session *session)
@@ -375,6 +482,8 @@ uint64_t bm_sink_session_deadline(const struct bm_sink_session *session)
 		return BM_SINK_NO_DEADLINE;
 	if (session->drip.size > 0)
 		return session->drip_at;
+	if (session->flood != BM_SINK_NO_FLOOD && session->flood_ms > 0)
+		return session->flood_at;
 	if (session->tail != NULL)
 		return session->tail_at;
 	if (session->chosen)

@@ -29,17 +29,46 @@ static enum bm_code open_record(struct bm_sink *sink, const char *path, struct b
 	return BM_OK;
 }
 
+static enum bm_code set_up_tls(struct bm_sink *sink, const struct bm_sink_options *options, struct bm_error *err)
+{
+	struct bm_sink_tls_options tls = {
+		.cert = options->tls_cert,
+		.key = options->tls_key,
+		.versions = options->tls_versions,
+		.ciphers = options->tls_ciphers,
+		.tickets = options->tls_tickets,
+		.client_ca = options->tls_client_ca,
+	};
+
+	sink->shared.tls_wrapper = options->tls_wrapper;
+	sink->shared.tls_required = options->tls_required;
+	if (options->tls_cert != NULL)
+		return bm_sink_tls_context_new(&sink->shared.tls, &tls, err);
+	if (options->tls_wrapper)
+		return bm_error_set(err, BM_E_USAGE, "", "TLS needs a certificate");
+	return BM_OK;
+}
+
 static enum bm_code set_up(struct bm_sink *sink, const struct bm_sink_options *options, struct bm_error *err)
 {
 	bool recorded = options->out != NULL && !options->discard;
 	enum bm_code code = bm_sink_shared_init(&sink->shared, options->extensions, recorded, err);
 
+	if (code == BM_OK)
+		code = set_up_tls(sink, options, err);
+	sink->shared.auth_required = options->auth_required;
+	sink->shared.lmtp = options->lmtp;
+	if (code == BM_OK && options->auth != NULL)
+		code = bm_sink_auth_new(&sink->shared.auth, options->auth, options->user, options->password_file, err);
+	if (code == BM_OK)
+		code = bm_sink_shared_offer(&sink->shared, options->extensions, err);
 	if (code == BM_OK && options->script != NULL)
 		code = bm_sink_script_load(&sink->shared.script, options->script, err);
 	if (code != BM_OK)
 		return code;
 	sink->shared.content = recorded && options->content;
-	sink->loop.discard = options->discard && options->script == NULL;
+	sink->loop.discard = options->discard && options->script == NULL && options->tls_cert == NULL &&
+						 options->auth == NULL && !options->lmtp;
 	sink->loop.small = bm_sink_script_stops_reading(&sink->shared.script);
 	if (recorded)
 		code = open_record(sink, options->out, err);

@@ -119,36 +119,60 @@ static void check_content(struct bm_sink_session *session)
 		bm_sink_report(session, BM_SINK_V_PIPELINING, bm_span_of(""));
 }
 
-static void count(struct bm_sink_session *session)
+static void count(struct bm_sink_session *session, uint64_t recipients)
 {
 	struct bm_sink_counters *counters = &session->shared->counters;
 
+	counters->recipients += recipients;
+	if (session->taken)
+		return;
+	session->taken = true;
 	counters->transactions++;
-	counters->recipients += session->transaction.recipient_count;
 	counters->bytes += session->content.size;
 }
 
-/* Decides on the whole content, records it, answers; true when it was accepted. */
-static bool conclude(struct bm_sink_session *session, struct end end)
+/* Once for each content. */
+static void finish(struct bm_sink_session *session)
 {
-	char hash[BM_SINK_HASH_HEX];
+	if (session->number_given != 0)
+		return;
+	session->number_given = ++session->shared->log_number;
+	session->taken = false;
+	bm_sink_content_finish(&session->content, session->hash);
+	check_content(session);
+}
+
+/* Decides on the whole content for these recipients, records it, answers; true when it was accepted. */
+static bool conclude(
+	struct bm_sink_session *session, struct end end, struct bm_span recipients, uint64_t recipient_count)
+{
 	char text[64];
 
-	bm_sink_content_finish(&session->content, hash);
-	check_content(session);
-	uint64_t number = session->shared->log_number + 1;
-	snprintf(text, sizeof text, "Ok: queued as %llu", (unsigned long long)number);
+	snprintf(text, sizeof text, "Ok: queued as %llu", (unsigned long long)session->number_given);
 	const struct bm_sink_rule *rule = session->rule;
 	int code = bm_sink_decide(session, end.code, end.enhanced, end.code == 250 ? text : end.text);
 	struct bm_sink_result result = {
 		.accepted = code / 100 == 2 || (rule != NULL && rule->accept),
-		.hash = hash,
+		.number = session->number_given,
+		.recipients = recipients,
 	};
 	if (result.accepted)
-		count(session);
+		count(session, recipient_count);
 	bm_sink_record_transaction(session, &result);
 	bm_sink_deliver(session);
 	return result.accepted;
+}
+
+/* One reply for all. */
+static bool conclude_all(struct bm_sink_session *session, struct end end)
+{
+	const struct bm_sink_transaction *transaction = &session->transaction;
+	bool accepted = false;
+
+	finish(session);
+	accepted = conclude(session, end, bm_buf_view(&transaction->recipients), transaction->recipient_count);
+	session->number_given = 0;
+	return accepted;
 }
 
 /* With keep like a server that forgets the refusal: the envelope takes more recipients and a new content. */
@@ -169,7 +193,7 @@ static void end_chunk(struct bm_sink_session *session)
 	struct end end = judge_chunk(session);
 
 	if (standing && session->chunk_last) {
-		bool accepted = conclude(session, end);
+		bool accepted = conclude_all(session, end);
 		if (accepted)
 			bm_sink_transaction_clear(session);
 		else
@@ -183,8 +207,43 @@ static void end_chunk(struct bm_sink_session *session)
 		chunk_refused(transaction, keep);
 }
 
+/* With LMTP each recipient has a reply of its own (RFC 2033, 4.2) and so a rule. */
+static bool each_replies(const struct bm_sink_session *session)
+{
+	const struct bm_sink_transaction *transaction = &session->transaction;
+	bool last = !transaction->chunked || session->chunk_last;
+	return session->shared->lmtp && last && transaction->open && !transaction->failed &&
+		   transaction->recipient_count > 0;
+}
+
+/* The next recipient's reply. */
+static bool step_due(struct bm_sink_session *session)
+{
+	struct bm_span rest = session->due;
+	struct bm_span address = bm_sink_next_entry(&rest);
+
+	(void)bm_sink_next_entry(&rest);
+	if (!bm_sink_gate(session, bm_sink_event_bit(BM_SINK_ON_END), address))
+		return false;
+	struct bm_span one = bm_span_make(session->due.data, session->due.size - rest.size);
+	session->due = rest;
+	(void)conclude(session, judge_content(session), one, 1);
+	if (rest.size > 0)
+		return true;
+	session->number_given = 0;
+	session->state = BM_SINK_S_COMMAND;
+	bm_sink_transaction_clear(session);
+	return true;
+}
+
 bool bm_sink_step_end(struct bm_sink_session *session)
 {
+	if (session->due.size == 0 && each_replies(session)) {
+		finish(session);
+		session->due = bm_buf_view(&session->transaction.recipients);
+	}
+	if (session->due.size > 0)
+		return step_due(session);
 	bool chunked = session->transaction.chunked;
 	struct bm_span line = bm_span_of("");
 	uint32_t events = bm_sink_event_bit(BM_SINK_ON_END);
@@ -200,7 +259,7 @@ bool bm_sink_step_end(struct bm_sink_session *session)
 		end_chunk(session);
 		return true;
 	}
-	conclude(session, judge_content(session));
+	conclude_all(session, judge_content(session));
 	bm_sink_transaction_clear(session);
 	return true;
 }

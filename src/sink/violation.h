@@ -25,7 +25,10 @@
 	X(NOT_LAST, "not-last-in-group")                                                                                   \
 	X(EIGHT_BIT, "8bit-without-8bitmime")                                                                              \
 	X(LONG_LINE, "content-line-too-long")                                                                              \
-	X(SIZE, "size-declared-too-small")
+	X(SIZE, "size-declared-too-small")                                                                                 \
+	X(BEFORE_TLS, "before-tls")                                                                                        \
+	X(AUTH_ORDER, "auth-out-of-order")                                                                                 \
+	X(PROTOCOL, "wrong-protocol")
 
 enum bm_sink_violation {
 #define BM_SINK_VIOLATION_MEMBER(name, text) BM_SINK_V_##name,

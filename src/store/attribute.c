@@ -6,6 +6,7 @@
 #include "base/number.h"
 #include "base/span.h"
 #include "bulkmail/server.h"
+#include "store/notify.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,14 +21,16 @@
 #define PATH_SIZE_MAX 4095
 #define HOST_SIZE_MAX 255
 #define TEXT_SIZE_MAX 65535
+#define NOTIFY_SIZE_MAX 100
+#define ENVID_SIZE_MAX 255
 #define LONGEST_VALUE_SHOWN 200
 
 static const char *const pipelining_choices[] = {"off", "envelope", "message", "stream", "auto", NULL};
 static const char *const tls_choices[] = {"none", "may", "encrypt", "verify", NULL};
-static const char *const tls_now[] = {"none", NULL};
+static const char *const protocol_choices[] = {"smtp", "lmtp", NULL};
+static const char *const ret_choices[] = {"full", "hdrs", NULL};
 static const char *const in_doubt_choices[] = {"hold", "resend", "assume_accepted", NULL};
 static const char *const in_doubt_now[] = {"hold", NULL};
-static const char *const only_0[] = {"0", NULL};
 static const char *const trusting_choices[] = {
 	"0", "1", "email", "wrapping", "duplicates", "banned", "precedence", NULL};
 static const char *const format_choices[] = {"auto", "plain", "csv", "tsv", "jsonl", NULL};
@@ -51,11 +54,6 @@ static const char *const class_choices[] = {
 	{                                                                                                                  \
 		.name = #name_, .owner = BM_OWNER_SERVER, .type = BM_ATTRIBUTE_NUMBER, .min = (low), .max = (high),            \
 		.offset = FIELD(name_), .unit = (unit_), .initial = (initial_)                                                 \
-	}
-#define LATER(name_, several_, what)                                                                                   \
-	{                                                                                                                  \
-		.name = #name_, .owner = BM_OWNER_SERVER, .type = BM_ATTRIBUTE_STRING, .min = 1, .max = PATH_SIZE_MAX,         \
-		.several = (several_), .offset = FIELD(name_), .unit = "", .initial = "", .later = (what)                      \
 	}
 #define READ_ONLY(name_, unit_, initial_)                                                                              \
 	{                                                                                                                  \
@@ -133,22 +131,31 @@ static const struct bm_attribute_info table[] = {
 		.unit = "transactions",
 		.initial = ""},
 	COUNT(max_errors_per_connection, 0, COUNT_MAX, "replies", "8"),
-	{CHOICE(tls, BM_OWNER_SERVER, FIELD(tls), tls_choices, "none"), .later = "speak TLS", .now = tls_now},
+	{CHOICE(protocol, BM_OWNER_SERVER, FIELD(protocol), protocol_choices, "smtp")},
+	{CHOICE(tls, BM_OWNER_SERVER, FIELD(tls), tls_choices, "")},
 	{.name = "tls_wrapper",
 		.owner = BM_OWNER_SERVER,
 		.type = BM_ATTRIBUTE_BOOL,
 		.max = 1,
 		.offset = FIELD(tls_wrapper),
 		.unit = "",
-		.initial = "0",
-		.later = "speak TLS",
-		.now = only_0},
-	LATER(tls_ca_file, false, "speak TLS"),
-	LATER(tls_pin, true, "speak TLS"),
-	LATER(user, false, "log in to a server"),
-	LATER(password_file, false, "log in to a server"),
-	LATER(password_command, false, "log in to a server"),
-	LATER(auth, false, "log in to a server"),
+		.initial = ""},
+	SERVER_PATH(tls_ca_file, FIELD(tls_ca_file)),
+	{.name = "tls_pin",
+		.owner = BM_OWNER_SERVER,
+		.type = BM_ATTRIBUTE_STRING,
+		.min = 1,
+		.max = PATH_SIZE_MAX,
+		.several = true,
+		.offset = FIELD(tls_pin),
+		.unit = "",
+		.initial = ""},
+	SERVER_PATH(tls_cert_file, FIELD(tls_cert_file)),
+	SERVER_PATH(tls_key_file, FIELD(tls_key_file)),
+	SERVER_PATH(user, FIELD(user)),
+	SERVER_PATH(password_file, FIELD(password_file)),
+	SERVER_PATH(password_command, FIELD(password_command)),
+	SERVER_PATH(auth, FIELD(auth)),
 	{.name = "rate",
 		.owner = BM_OWNER_SERVER,
 		.type = BM_ATTRIBUTE_STRING,
@@ -180,6 +187,10 @@ static const struct bm_attribute_info table[] = {
 	TEXT(BAD, 1, PATH_SIZE_MAX, "", BM_SHAPE_LINE),
 	TEXT(GOOD, 1, PATH_SIZE_MAX, "", BM_SHAPE_LINE),
 	TEXT(ERRFILE, 1, PATH_SIZE_MAX, "", BM_SHAPE_LINE),
+	TEXT(notify, 1, NOTIFY_SIZE_MAX, "", BM_SHAPE_NOTIFY),
+	{CHOICE(ret, BM_OWNER_CAMPAIGN, NONE, ret_choices, "")},
+	TEXT(envid, 1, ENVID_SIZE_MAX, "", BM_SHAPE_LINE),
+	BOOLEAN(require_tls, "0"),
 	SECONDS(retry_delay, "30"),
 	SECONDS(retry_delay_max, "900"),
 	{CHOICE(in_doubt, BM_OWNER_CAMPAIGN, NONE, in_doubt_choices, "hold"),
@@ -268,17 +279,29 @@ static const char *shape_words(enum bm_attribute_shape shape)
 		return "text";
 	case BM_SHAPE_RATE:
 		return "a number, N/s, N/m or N/h with N";
+	case BM_SHAPE_NOTIFY:
+		return "never, or success, failure and delay joined by commas or blanks";
 	}
 	return "";
+}
+
+static void string_expected(const struct bm_attribute_info *info, char *out, size_t out_size)
+{
+	const char *words = shape_words(info->shape);
+
+	if (info->shape == BM_SHAPE_NOTIFY)
+		snprintf(out, out_size, "%s", words);
+	else if (info->shape == BM_SHAPE_RATE)
+		snprintf(out, out_size, "%s from %" PRIu64 " to %" PRIu64, words, info->min, info->max);
+	else
+		snprintf(out, out_size, "%s, %" PRIu64 " to %" PRIu64 " octets", words, info->min, info->max);
 }
 
 void bm_attribute_expected(const struct bm_attribute_info *info, char *out, size_t out_size)
 {
 	switch (info->type) {
 	case BM_ATTRIBUTE_STRING:
-		snprintf(out, out_size,
-			info->shape == BM_SHAPE_RATE ? "%s from %" PRIu64 " to %" PRIu64 : "%s, %" PRIu64 " to %" PRIu64 " octets",
-			shape_words(info->shape), info->min, info->max);
+		string_expected(info, out, out_size);
 		break;
 	case BM_ATTRIBUTE_NUMBER:
 		snprintf(out, out_size, "a number from %" PRIu64 " to %" PRIu64, info->min, info->max);
@@ -315,17 +338,25 @@ static bool number_fits(const struct bm_attribute_info *info, const char *value)
 	return bm_number_parse(bm_span_of(value), &number) && number >= info->min && number <= info->max;
 }
 
+static bool string_fits(const struct bm_attribute_info *info, const char *value)
+{
+	char notify[BM_NOTIFY_SIZE];
+	uint64_t count;
+	uint64_t period_us;
+	size_t size = strlen(value);
+
+	if (info->shape == BM_SHAPE_RATE)
+		return bm_rate_parse(bm_span_make(value, size), &count, &period_us);
+	if (info->shape == BM_SHAPE_NOTIFY)
+		return bm_notify_parse(value, notify);
+	return size >= info->min && size <= info->max && shape_fits(info->shape, value);
+}
+
 static bool type_fits(const struct bm_attribute_info *info, const char *value)
 {
 	switch (info->type) {
-	case BM_ATTRIBUTE_STRING: {
-		uint64_t count;
-		uint64_t period_us;
-		size_t size = strlen(value);
-		if (info->shape == BM_SHAPE_RATE)
-			return bm_rate_parse(bm_span_make(value, size), &count, &period_us);
-		return size >= info->min && size <= info->max && shape_fits(info->shape, value);
-	}
+	case BM_ATTRIBUTE_STRING:
+		return string_fits(info, value);
 	case BM_ATTRIBUTE_NUMBER:
 		return number_fits(info, value);
 	case BM_ATTRIBUTE_BOOL:

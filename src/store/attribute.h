@@ -22,10 +22,11 @@ enum bm_attribute_type {
 
 /* What a string may hold. */
 enum bm_attribute_shape {
-	BM_SHAPE_LINE, /* anything but control octets (TAB is fine) */
-	BM_SHAPE_WORD, /* no blanks and no control octets */
-	BM_SHAPE_TEXT, /* anything but NUL: the message's text */
-	BM_SHAPE_RATE, /* a rate as bm_rate_parse has it; min and max are of its number */
+	BM_SHAPE_LINE,   /* anything but control octets (TAB is fine) */
+	BM_SHAPE_WORD,   /* no blanks and no control octets */
+	BM_SHAPE_TEXT,   /* anything but NUL: the message's text */
+	BM_SHAPE_RATE,   /* a rate as bm_rate_parse has it; min and max are of its number */
+	BM_SHAPE_NOTIFY, /* as bm_notify_parse has it */
 };
 
 /* Where an attribute belongs. */

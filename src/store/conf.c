@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "store/conf_state.h"
 #include "store/conf_text.h"
+#include "store/credentials.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,11 +80,13 @@ static enum bm_code slurp(int fd, struct bm_buf *content, const char *path, stru
 static enum bm_code read_file(struct bm_conf *conf, int fd, const char *path, struct bm_error *err)
 {
 	struct bm_buf content;
+	struct bm_error exposed = BM_ERROR_INIT;
+	bool private = bm_credentials_check(fd, path, &exposed) == BM_OK;
 
 	bm_buf_init(&content, BM_CONF_FILE_SIZE_MAX + READ_SIZE);
 	enum bm_code code = slurp(fd, &content, path, err);
 	if (code == BM_OK)
-		code = bm_conf_read_text(conf, bm_buf_view(&content), path, err);
+		code = bm_conf_read_exposed(conf, bm_buf_view(&content), path, private ? NULL : &exposed, err);
 	bm_buf_deinit(&content);
 	return code;
 }

@@ -279,7 +279,28 @@ static enum bm_code read_lines(struct reader *reader, struct bm_span rest)
 	return BM_OK;
 }
 
-enum bm_code bm_conf_read_text(struct bm_conf *conf, struct bm_span text, const char *file, struct bm_error *err)
+/* Who may change these says where our passwords go; who may read them knows where to look. */
+static bool leads_to_password(const struct bm_conf_source *source)
+{
+	static const char *const names[] = {"user", "password_file", "password_command", NULL};
+
+	for (size_t i = 0; i < source->count; i++) {
+		const struct bm_conf_entry *entry = &source->entries[i];
+		if (entry->value.text != NULL && bm_span_is_one_of(bm_span_of(entry->info->name), names))
+			return true;
+	}
+	return false;
+}
+
+static enum bm_code refuse_exposed(const struct bm_error *exposed, struct bm_error *err)
+{
+	if (err != NULL)
+		*err = *exposed;
+	return exposed->code;
+}
+
+enum bm_code bm_conf_read_exposed(
+	struct bm_conf *conf, struct bm_span text, const char *file, const struct bm_error *exposed, struct bm_error *err)
 {
 	struct reader reader = {.conf = conf, .package = BM_CONF_OBJECT, .err = err};
 
@@ -288,8 +309,15 @@ enum bm_code bm_conf_read_text(struct bm_conf *conf, struct bm_span text, const 
 	if (reader.source.name == NULL)
 		return bm_error_nomem(err);
 	enum bm_code code = read_lines(&reader, text);
+	if (code == BM_OK && exposed != NULL && leads_to_password(&reader.source))
+		code = refuse_exposed(exposed, err);
 	if (code == BM_OK)
 		return bm_conf_take_file(conf, &reader.source, err);
 	bm_conf_source_deinit(&reader.source);
 	return code;
+}
+
+enum bm_code bm_conf_read_text(struct bm_conf *conf, struct bm_span text, const char *file, struct bm_error *err)
+{
+	return bm_conf_read_exposed(conf, text, file, NULL, err);
 }

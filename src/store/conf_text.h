@@ -17,4 +17,11 @@
 enum bm_code bm_conf_read_text(
 	struct bm_conf *conf, struct bm_span text, const char *file, struct bm_error *err) BM_MUST_CHECK;
 
+/*
+ * The same for a file that is not private: exposed says why, and is the error when the file names a user, or where a
+ * password is. NULL: it is private.
+ */
+enum bm_code bm_conf_read_exposed(struct bm_conf *conf, struct bm_span text, const char *file,
+	const struct bm_error *exposed, struct bm_error *err) BM_MUST_CHECK;
+
 #endif

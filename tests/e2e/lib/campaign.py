@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from . import certs
 from .command import bulkmail
 from .waiting import Process, wait_until
 
@@ -29,14 +30,28 @@ SOON = ("--set", "retry_delay=0")
 
 
 class ScriptSink:
-    """`bulkmail sink` with rules, each a dict of bulkmail-sink(5)."""
+    """`bulkmail sink` with rules, each a dict of bulkmail-sink(5).
 
-    def __init__(self, rules=(), options=(), host="127.0.0.1", port=0):
+    tls: a kind of lib.certs; wrapper: before the greeting. login: (mechanisms, user, password). unix: it listens on the
+    socket self.path.
+    """
+
+    def __init__(
+        self, rules=(), options=(), host="127.0.0.1", port=0, tls=None, wrapper=False, login=None, lmtp=False, unix=False
+    ):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="e2e-script-"))
         self.record = self.folder / "record"
         self.host = f"[{host}]" if ":" in host else host
         self.rules = rules
-        self.options = list(options)
+        self.path = self.folder / "socket" if unix else None
+        self.options = list(options) + ["--lmtp"] * lmtp + ["--tls-wrapper"] * wrapper
+        if tls:
+            cert, key = certs.certificate(tls)
+            self.options += ["--tls-cert", cert, "--tls-key", key]
+        if login:
+            secret = self.folder / "password"
+            secret.write_text(login[2] + "\n", encoding="utf-8")
+            self.options += ["--auth", login[0], "--user", login[1], "--password-file", secret]
         try:
             self.start(port)
         except BaseException:
@@ -48,13 +63,14 @@ class ScriptSink:
         port_file.unlink(missing_ok=True)
         script = self.folder / "script"
         script.write_text("".join(json.dumps(rule) + "\n" for rule in self.rules), encoding="ascii")
-        arguments = [bulkmail(), "sink", "--listen", f"{self.host}:{port}", "--port-file", port_file]
+        where = f"unix:{self.path}" if self.path else f"{self.host}:{port}"
+        arguments = [bulkmail(), "sink", "--listen", where, "--port-file", port_file]
         arguments += ["--out", self.record, *self.options]
         arguments += ["--script", script] if self.rules else []
         self.process = Process(arguments, self.folder / "log")
         wait_until(lambda: port_file.exists() or not self.process.is_alive(), 20, "the sink writes its port")
         assert self.process.is_alive(), self.process.output()
-        self.port = int(port_file.read_text())
+        self.port = 0 if self.path else int(port_file.read_text())
 
     @property
     def pid(self):
@@ -72,6 +88,13 @@ class ScriptSink:
     def transactions(self):
         return [line for line in self.lines() if "transaction" in line]
 
+    def handshakes(self):
+        """One line for each that came to an end: see RECORD in bulkmail-sink(5)."""
+        return [line for line in self.lines() if "tls" in line and "transaction" not in line]
+
+    def logins(self):
+        return [line for line in self.lines() if "auth" in line]
+
     def taken(self):
         """How often each recipient's mail was accepted."""
         return Counter(to for one in self.transactions() if one["accepted"] for to in one["recipients"])
@@ -80,7 +103,8 @@ class ScriptSink:
         """Names, of transactions and of lines of their own."""
         names = set()
         for line in self.lines():
-            names.update(line["violations"] if "transaction" in line else [line["violation"]])
+            names.update(line.get("violations", ()))
+            names.update([line["violation"]] if "violation" in line else ())
         return names
 
     def counters(self):

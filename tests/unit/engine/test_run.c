@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Signed messages are never encoded anew. */
+static const struct bm_header signature[] = {{"DKIM-Signature", "v=1"}, {NULL, NULL}};
+
 /* manual: envelope-each, use_envelope */
 static void one_transaction_each_without_envelopes(void **state)
 {
@@ -705,12 +708,14 @@ static void an_unreachable_server_is_asked_again_until_it_is_worthless(void **st
 	free_world(world);
 }
 
+/* conformance: 59 */
 static void eight_bit_bodies_go_to_servers_that_take_them(void **state)
 {
 	(void)state;
 	static const char *const list[] = {"a@x.org", "b@x.org"};
 	struct world *world = make_world(list, 2);
 	world->body = "gr\xc3\xbc\xc3\x9f dich\r\n";
+	world->headers = signature;
 	world->offers[0].eight_bit_mime = false;
 	assert_int_equal(run_world(world, true, 2), BM_OK);
 	assert_string_equal(world->story, "connect0 quit0 connect1 send1(a@x.org,b@x.org) quit1 ");
@@ -719,17 +724,62 @@ static void eight_bit_bodies_go_to_servers_that_take_them(void **state)
 	free_world(world);
 }
 
+/* conformance: 59 */
 static void no_server_takes_eight_bit_bodies(void **state)
 {
 	(void)state;
 	static const char *const list[] = {"a@x.org", "b@x.org"};
 	struct world *world = make_world(list, 2);
 	world->body = "gr\xc3\xbc\xc3\x9f dich\r\n";
+	world->headers = signature;
 	world->offers[0].eight_bit_mime = false;
 	assert_int_equal(run_world(world, true, 1), BM_E_NO_SERVER);
 	assert_int_equal(world->outcomes[1], BM_OUTCOME_UNSENT);
 	assert_int_equal(world->outcomes[2], BM_OUTCOME_UNSENT);
 	free_world(world);
+}
+
+/* The world sees that only what is said to be 8-bit is. */
+/* conformance: 59, 60 */
+static void what_is_not_signed_is_encoded_for_a_server_without_8bitmime(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a1@x.org", "a2@y.org", "b@x.org", "c@y.org"};
+	for (int how = 0; how < 4; how++) {
+		struct world *world = make_world(list, 4);
+		world->body = "gr\xc3\xbc\xc3\x9f dich, {{name}}\r\n";
+		world->merge = (how & 1) != 0;
+		for (size_t i = 0; i < 2; i++)
+			world->options[i].max_messages_per_robin = 1;
+		world->offers[0].eight_bit_mime = false;
+		assert_int_equal(run_world(world, (how & 2) != 0, 2), BM_OK);
+		assert_int_equal(world->served[0], 2);
+		assert_int_equal(world->served[1], 2);
+		free_world(world);
+	}
+}
+
+/* A copy that turns out to be 8-bit when its values are in it. */
+/* conformance: 59 */
+static void values_can_make_a_copy_one_for_other_servers(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "\xc3\xbc <b@x.org>", "c@x.org"};
+	static const struct bm_header eight[] = {
+		{"DKIM-Signature", "v=1"}, {"Content-Transfer-Encoding", "8bit"}, {NULL, NULL}};
+	for (size_t servers = 1; servers <= 2; servers++) {
+		struct world *world = make_world(list, 3);
+		world->body = "Dear {{email}}\r\n";
+		world->merge = true;
+		world->headers = eight;
+		world->offers[0].eight_bit_mime = false;
+		assert_int_equal(run_world(world, true, servers), servers == 1 ? BM_E_NO_SERVER : BM_OK);
+		assert_int_equal(world->outcomes[1], BM_OUTCOME_ACCEPTED);
+		assert_int_equal(world->outcomes[2], servers == 1 ? BM_OUTCOME_UNSENT : BM_OUTCOME_ACCEPTED);
+		assert_int_equal(world->outcomes[3], BM_OUTCOME_ACCEPTED);
+		assert_int_equal(world->served[1], servers == 1 ? 0 : 1);
+		free_world(world);
+	}
 }
 
 /* Who gets the same copy shares an envelope. */
@@ -803,6 +853,8 @@ int main(void)
 		cmocka_unit_test(the_next_server_begins_its_turn_with_fresh_counters),
 		cmocka_unit_test(eight_bit_bodies_go_to_servers_that_take_them),
 		cmocka_unit_test(no_server_takes_eight_bit_bodies),
+		cmocka_unit_test(what_is_not_signed_is_encoded_for_a_server_without_8bitmime),
+		cmocka_unit_test(values_can_make_a_copy_one_for_other_servers),
 		cmocka_unit_test(equal_copies_share_an_envelope),
 		cmocka_unit_test(a_value_that_cannot_be_sent_is_told),
 		cmocka_unit_test(an_unreachable_server_is_asked_again_until_it_is_worthless),

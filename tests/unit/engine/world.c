@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include "base/error.h"
+#include "mail/encode.h"
 #include "store/journal_memory.h"
 
 #include <stdio.h>
@@ -197,6 +198,28 @@ static void tell_transaction(struct world *world, size_t server, const struct bm
 	tell(world, ") ");
 }
 
+/* As the machine sees it; nothing is said that the server does not understand. */
+static int check_needs(const struct bm_smtp_capabilities *offers, const struct bm_smtp_transaction *transaction)
+{
+	bool eight_bit = false;
+	bool utf8 = false;
+	for (size_t i = 0; i < transaction->content_count; i++)
+		eight_bit = eight_bit || !bm_is_ascii(transaction->content[i]);
+	for (size_t i = 0; i < transaction->recipient_count; i++)
+		utf8 = utf8 || !bm_is_ascii(transaction->recipients[i]);
+	utf8 = utf8 || !bm_is_ascii(transaction->sender);
+	assert_int_equal(eight_bit, transaction->eight_bit);
+	assert_true(transaction->utf8 || !utf8);
+	return (eight_bit && !offers->eight_bit_mime) || (transaction->utf8 && !offers->smtputf8) ||
+		   (transaction->require_tls && !offers->require_tls);
+}
+
+/* What the machine refuses by itself. */
+static bool is_too_large(const struct bm_smtp_capabilities *offers, uint64_t size_bytes)
+{
+	return offers->size && offers->size_max != 0 && size_bytes > offers->size_max;
+}
+
 static enum bm_code submit(void *user, size_t slot, const struct bm_smtp_transaction *transaction, struct bm_error *err)
 {
 	struct world *world = user;
@@ -205,6 +228,10 @@ static enum bm_code submit(void *user, size_t slot, const struct bm_smtp_transac
 	assert_int_equal(wire->state, GREETED);
 	assert_true(room(user, slot) > 0);
 	assert_false(world->told_events);
+	assert_int_equal(check_needs(&world->offers[wire->server], transaction), 0);
+	world->last_transaction = *transaction;
+	snprintf(world->last_envid, sizeof world->last_envid, "%.*s", (int)transaction->envid.size,
+		transaction->envid.size == 0 ? "" : (const char *)transaction->envid.data);
 	for (size_t i = 0; i < world->intended_count; i++) {
 		world->assigned[world->intended[i]] = (unsigned char)(wire->server + 1);
 		world->sent_with[world->intended[i]] = world->transactions + 1;
@@ -215,6 +242,7 @@ static enum bm_code submit(void *user, size_t slot, const struct bm_smtp_transac
 	wire->held[wire->held_count++] = (struct held){.id = transaction->id,
 		.recipients = transaction->recipients,
 		.count = transaction->recipient_count,
+		.too_large = is_too_large(&world->offers[wire->server], transaction->size_bytes),
 		.nth = ++world->transactions,
 		.ready_ms = begins + world->answer_ms[wire->server]};
 	if (world->transactions <= 64) {
@@ -246,11 +274,14 @@ static void outcome(void *user, const struct bm_outcome *outcome)
 					 outcome->kind == BM_OUTCOME_IN_DOUBT;
 	assert_in_range(outcome->seq, 1, OUTCOMES_MAX - 1);
 	assert_int_equal(bm_journal_memory_state(world->memory, outcome->seq), BM_JOURNAL_SETTLED);
-	assert_true(world->telling || !by_answer);
+	/* Whom no server can take the engine itself refuses. */
+	bool by_us = outcome->kind == BM_OUTCOME_REFUSED && outcome->server[0] == '\0';
+	assert_true(world->telling || !by_answer || by_us);
 	world->outcomes[outcome->seq] = (unsigned char)outcome->kind;
 	world->told[outcome->seq]++;
 	world->attempts[outcome->seq] = (unsigned char)outcome->attempts;
 	world->codes[outcome->seq] = outcome->code;
+	world->relayed[outcome->seq] = outcome->relayed;
 	if (outcome->seq < 64)
 		snprintf(world->texts[outcome->seq], sizeof world->texts[0], "%.63s", outcome->text);
 }
@@ -345,6 +376,7 @@ struct world *make_world(const char *const *records, size_t count)
 	world->record_count = count;
 	world->silence_ms = 1500;
 	world->body = "hello\r\n";
+	world->from = "sender@x.example";
 	world->now_ms = 1000000;
 	world->port = port_of_world;
 	world->port.user = world;
@@ -362,6 +394,7 @@ struct world *make_world(const char *const *records, size_t count)
 	world->told = calloc(OUTCOMES_MAX, 1);
 	world->attempts = calloc(OUTCOMES_MAX, 1);
 	world->assigned = calloc(OUTCOMES_MAX, 1);
+	world->relayed = calloc(OUTCOMES_MAX, sizeof *world->relayed);
 	world->codes = calloc(OUTCOMES_MAX, sizeof *world->codes);
 	world->sent_with = calloc(OUTCOMES_MAX, sizeof *world->sent_with);
 	assert_int_equal(bm_journal_memory_new(&world->memory, NULL), BM_OK);
@@ -376,6 +409,7 @@ void free_world(struct world *world)
 	free(world->attempts);
 	free(world->assigned);
 	free(world->codes);
+	free(world->relayed);
 	free(world->sent_with);
 	free(world);
 }
@@ -391,7 +425,10 @@ struct bm_message *message_of(const struct world *world, bool use_envelope)
 	options_.merge = world->merge;
 	options_.columns = columns;
 	options_.column_count = world->merge ? 2 : 0;
-	options_.from = "sender@x.example";
+	for (const struct bm_header *one = world->headers; one != NULL && one->name != NULL; one++)
+		options_.header_count++;
+	options_.headers = world->headers;
+	options_.from = world->from;
 	options_.to = "list@x.example";
 	options_.use_envelope = use_envelope;
 	assert_int_equal(bm_message_new(&message, &options_, &err), BM_OK);
@@ -418,8 +455,12 @@ static bool answer_recipient(struct world *world, size_t slot, const struct held
 	snprintf(name, sizeof name, "%.*s", (int)held->recipients[index].size, (const char *)held->recipients[index].data);
 	what.disposition = BM_SMTP_ACCEPTED;
 	world->index = index;
-	if (world->fate != NULL)
+	if (held->too_large) {
+		what.disposition = BM_SMTP_REFUSED;
+		code = 552;
+	} else if (world->fate != NULL) {
 		what.disposition = world->fate(world, wire->server, name, held->nth, &code, &end);
+	}
 	what.reply.code = code;
 	what.answered = code != 0;
 	what.command = world->decided_by;
@@ -500,6 +541,13 @@ static void finish_opening(struct world *world, size_t slot)
 {
 	struct wire *wire = &world->wires[slot];
 	struct bm_error err;
+	if (world->turns_away[wire->server] != BM_OK) {
+		tell(world, "away%zu ", wire->server);
+		wire->state = NOTHING;
+		bm_error_set(&err, world->turns_away[wire->server], "", "turned away");
+		bm_run_closed(world->run, slot, &err, false);
+		return;
+	}
 	if (world->refuses_connects[wire->server]) {
 		tell(world, "fail%zu ", wire->server);
 		wire->state = NOTHING;

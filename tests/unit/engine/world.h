@@ -18,7 +18,8 @@ struct held {
 	uint64_t id;
 	const struct bm_span *recipients;
 	size_t count;
-	unsigned nth;      /* of all, 1-based */
+	unsigned nth; /* of all, 1-based */
+	bool too_large;
 	uint64_t ready_ms; /* when it is answered */
 };
 
@@ -66,7 +67,8 @@ struct world {
 	struct bm_server_options options[SERVERS];
 	struct bm_smtp_capabilities offers[SERVERS];
 	bool refuses_connects[SERVERS];
-	bool fails_at_once[SERVERS]; /* open itself is an error */
+	enum bm_code turns_away[SERVERS]; /* with this, when it was connected */
+	bool fails_at_once[SERVERS];      /* open itself is an error */
 	uint64_t open_ms[SERVERS];
 	uint64_t answer_ms[SERVERS]; /* each transaction, one after the other over each connection */
 	size_t room[SERVERS];        /* transactions unanswered at most */
@@ -91,7 +93,9 @@ struct world {
 	char log[512];    /* the ids of what was logged */
 	char said[4096];  /* their texts */
 	const char *body; /* of the message */
-	bool merge;       /* {{name}} is a slot, for the record's first letter */
+	const char *from;
+	const struct bm_header *headers; /* ends with a NULL */
+	bool merge;                      /* {{name}} is a slot, for the record's first letter */
 	struct bm_run_options run_options;
 	const char *const *bans; /* ends with NULL */
 	size_t outcome_capacity;
@@ -99,6 +103,7 @@ struct world {
 	unsigned char *told;     /* how often each record got an outcome */
 	unsigned char *attempts;
 	int *codes;
+	bool *relayed;
 	char texts[64][64];
 	uint64_t served[SERVERS];  /* recipients accepted */
 	unsigned opened[SERVERS];  /* connections */
@@ -107,6 +112,8 @@ struct world {
 	uint64_t most_errors;      /* over one connection */
 	size_t last_refusals_max;
 	size_t last_window;
+	struct bm_smtp_transaction last_transaction; /* what it points to is gone */
+	char last_envid[128];
 	/* The journal. */
 	struct bm_journal journal;
 	struct bm_journal *memory;

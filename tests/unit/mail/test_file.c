@@ -2,6 +2,10 @@
 /* Messages that come as a file: BM_MESSAGE_FILE. */
 #include "copy.h"
 
+#include "mail/encode.h"
+
+#include <stdio.h>
+
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 #define FULL "From: J <j@x.org>\r\nTo: t@x.org\r\nSubject:  a\r\n\tb\r\nDate: x\r\nMessage-ID: <i@x.org>\r\n"
 
@@ -72,13 +76,15 @@ static void finds_the_envelope_sender(void **state)
 	copy_check_sender(&options, "a@x.org");
 }
 
-/* 59 */
+/* conformance: 59, 60 */
 static void flags_an_eight_bit_body_and_leaves_it(void **state)
 {
 	(void)state;
 	struct bm_message *message = NULL;
 	struct bm_message_options options = options_for(BM_MESSAGE_FILE, FULL "\r\n\xff\xc3\xbc\r\n");
 	copy_check(&options, FULL "\r\n\xff\xc3\xbc\r\n");
+	options.content = FULL "DKIM-Signature: v=1\r\n\r\n\xff\r\n";
+	options.content_size = strlen(options.content);
 	assert_int_equal(bm_message_new(&message, &options, NULL), BM_OK);
 	assert_true(bm_message_eight_bit(message));
 	bm_message_free(message);
@@ -102,7 +108,9 @@ static void refuses_with_the_line(void **state)
 		{": b\n\nb", "MB022", "line 1"},
 		{"From a@x.org Thu\n b\n\nb", "MB022", "line 2"},
 		{"From : a@x.org\n\nb", "MB022", "line 1"},
-		{"From: \xc3\xbc <a@x.org>\n\nb", "MB022", "line 1"},
+		{"From: \xfc <a@x.org>\n\nb", "MB022", "line 1"},
+		{"From: a@x.org\nSubject: \xc0\xaf\n\nb", "MB022", "line 2"},
+		{"From: a@x.org\nSubject: \xc3\n \xbc\n\nb", "MB022", "line 2"},
 		{"From: a@x.org\nX: a\n \xff\n\nb", "MB022", "line 3"},
 		{"From: a@x.org\nTo: a@x.org\nfrom: b@x.org\n\nb", "MB022",
 			"line 3 of the message: a second from (the first: line 1)"},
@@ -183,6 +191,88 @@ static void folds_long_headers_at_a_blank(void **state)
 	free(text);
 }
 
+#define UE "\xc3\xbc"
+#define UE_WORD "=?UTF-8?B?w7w=?="
+
+/* One field of a file, and what becomes of it. */
+struct high {
+	const char *field;
+	const char *want;
+	bool utf8; /* the message needs SMTPUTF8 */
+};
+
+static void check_high(const struct high *high, bool merge)
+{
+	char text[500];
+	struct bm_message *message = NULL;
+	struct bm_error err = BM_ERROR_INIT;
+	snprintf(text, sizeof text, "From: a@x.org\nTo: t@x.org\nDate: x\nMessage-ID: <i@x.org>\n%s\n\nb\n", high->field);
+	struct bm_message_options options = options_for(BM_MESSAGE_FILE, text);
+	options.merge = merge;
+	if (bm_message_new(&message, &options, &err) != BM_OK)
+		fail_msg("%s: %s %s", high->field, err.id, err.text);
+	char *copy = copy_render(message, NULL, 0);
+	char *at = strstr(copy, "<i@x.org>\r\n") + 11;
+	*strstr(at, "\r\n\r\n") = '\0';
+	assert_string_equal(at, high->want);
+	assert_int_equal(bm_message_utf8(message), high->utf8);
+	assert_int_equal(bm_is_ascii(bm_span_of(at)), !high->utf8);
+	free(copy);
+	bm_message_free(message);
+}
+
+/* conformance: 55, 74, A23 */
+static void encodes_what_may_be_encoded(void **state)
+{
+	(void)state;
+	static const struct high table[] = {
+		{"Subject: " UE, "Subject: " UE_WORD, false},
+		{"Subject: a\n " UE " b", "Subject: =?UTF-8?B?YSDDvCBi?=", false},
+		{"X-Any: " UE, "X-Any: " UE_WORD, false},
+		{"Cc: " UE " <b@x.org>", "Cc: " UE_WORD " <b@x.org>", false},
+		{"Cc: \"" UE "\" <b@x.org>, c@x.org", "Cc: " UE_WORD " <b@x.org>, c@x.org", false},
+		{"Cc: b@x.org (" UE ")", "Cc: b@x.org (" UE_WORD ")", false},
+		{"Cc: B <b@x.org> (a (" UE ") b)", "Cc: B <b@x.org> (a (" UE_WORD ") b)", false},
+		{"Cc: \"(" UE "\" <b@x.org>", "Cc: =?UTF-8?B?KMO8?= <b@x.org>", false},
+		{"Cc: b@x.org ( " UE "\n c )", "Cc: b@x.org ( =?UTF-8?B?w7wgYw==?= )", false},
+		{"Cc: b@b" UE "cher.example", "Cc: b@xn--bcher-kva.example", false},
+		{"Cc: " UE ": b@x.org;", "Cc: " UE_WORD ": b@x.org;", false},
+		{"List-Id: " UE " <l.x.org>", "List-Id: " UE_WORD " <l.x.org>", false},
+		{"Received: from a (" UE ") by b; date", "Received: from a (" UE_WORD ") by b; date", false},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		check_high(&table[i], false);
+		check_high(&table[i], true);
+	}
+}
+
+/* conformance: 55, 56 */
+static void needs_smtputf8_for_what_may_not(void **state)
+{
+	(void)state;
+	static const struct high table[] = {
+		{"Cc: " UE "@x.org", "Cc: " UE "@x.org", true},
+		{"Cc: " UE " <" UE "@x.org>", "Cc: " UE_WORD " <" UE "@x.org>", true},
+		{"Cc: g: " UE "@x.org;", "Cc: g: " UE "@x.org;", true},
+		{"Cc: " UE " <no mailbox>", "Cc: " UE_WORD " <no mailbox>", false},
+		{"Cc: " UE " <b@x.org", "Cc: " UE " <b@x.org", true},
+		{"References: <" UE "@x.org>", "References: <" UE "@x.org>", true},
+		{"List-Unsubscribe: <https://x.org/" UE ">", "List-Unsubscribe: <https://x.org/" UE ">", true},
+		{"Content-Type: text/plain; name=" UE, "Content-Type: text/plain; name=" UE "\r\n" MIME, true},
+		{"Cc: " UE " {{a}} <b@x.org>", "Cc: =?UTF-8?B?w7wge3thfX0=?= <b@x.org>", false},
+		{"Cc: " UE " {{ <b@x.org>", "Cc: " UE " {{ <b@x.org>", true},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct high high = table[i];
+		char want[300];
+		snprintf(want, sizeof want, "%s", high.want);
+		if (strstr(want, MIME) != NULL)
+			want[strlen(want) - 2] = '\0';
+		high.want = want;
+		check_high(&high, false);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +284,8 @@ int main(void)
 		cmocka_unit_test(flags_an_eight_bit_body_and_leaves_it),
 		cmocka_unit_test(refuses_with_the_line),
 		cmocka_unit_test(refuses_a_nul),
+		cmocka_unit_test(encodes_what_may_be_encoded),
+		cmocka_unit_test(needs_smtputf8_for_what_may_not),
 		cmocka_unit_test(refuses_long_lines_that_it_cannot_fold),
 		cmocka_unit_test(folds_long_headers_at_a_blank),
 	};

@@ -2,6 +2,8 @@
 /* Messages that are composed from attributes: BM_MESSAGE_BODY and BM_MESSAGE_HEADERS. */
 #include "copy.h"
 
+#include "mail/encode.h"
+
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 /* 72: the original's headers in its order, then ours. manual: header-order, header-ours, envelope-header-to, From, To,
@@ -113,7 +115,7 @@ static void refuses_bad_attributes(void **state)
 		{"MB022", "UTF-8", {.subject = "a\xed\xa0\x80"}},
 		{"MB014", "From", {.from = ""}},
 		{"MB015", "To", {.to = ""}},
-		{"MB019", "sender", {.from = "Jim", .sender = "a <\xc3\xbc@x>", .trust_email = true}},
+		{"MB019", "sender", {.from = "Jim", .sender = "a <\xc2\x85@x>", .trust_email = true}},
 		{"", "Message-ID", {.message_id_host = "x y"}},
 		{"", "Message-ID", {.message_id_host = "x>\r\nBcc: a@b.org"}},
 		{"", "date", {.utc_offset = 1440}},
@@ -278,8 +280,44 @@ static void encodes_what_is_not_ascii(void **state)
 							  "Precedence: list\r\nContent-type: text/plain\r\nX-A: =?UTF-8?B?w7w=?=\r\n" ID_OF(
 								  "0000000000", "xn--bcher-kva.example") MIME "\r\nb\r\n");
 	copy_check_sender(&options, "j@xn--bcher-kva.example");
+	options = options_for(BM_MESSAGE_BODY, "b");
 	options.to = "g: J\xc3\xbcrgen <a@x.org>;";
-	copy_check_refused(&options, "MB022", "To");
+	copy_check(&options, DATE "From: a@x.org\r\nSubject: Hi\r\nTo: g: =?UTF-8?B?SsO8cmdlbg==?= <a@x.org>;\r\n"
+							  "Sender: a@x.org\r\nReply-To: a@x.org\r\nPrecedence: list\r\n"
+							  "Content-type: text/plain\r\n" ID MIME "\r\nb\r\n");
+}
+
+/* conformance: 55, 56 */
+static void addresses_in_utf8_need_smtputf8(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *from;
+		const char *to;
+		const char *sender;
+		bool utf8;
+	} table[] = {
+		{"\xc3\xbc@x.org", "t@x.org", NULL, true},
+		{"a@x.org", "\xc3\xbc <\xc3\xbc@x.org>", NULL, true},
+		{"a@x.org", "g: \xc3\xbc@x.org;", NULL, true},
+		{"a@x.org", "t@x.org", "\xc3\xbc@x.org", true},
+		{"\xc3\xbc <a@b\xc3\xbc"
+		 "cher.example>",
+			"t@x.org", NULL, false},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct bm_message *message = NULL;
+		struct bm_message_options options = options_for(BM_MESSAGE_BODY, "b");
+		options.from = table[i].from;
+		options.to = table[i].to;
+		options.sender = table[i].sender;
+		assert_int_equal(bm_message_new(&message, &options, NULL), BM_OK);
+		assert_int_equal(bm_message_utf8(message), table[i].utf8);
+		char *text = copy_render(message, NULL, 0);
+		assert_int_equal(bm_is_ascii(bm_span_of(text)), !table[i].utf8);
+		free(text);
+		bm_message_free(message);
+	}
 }
 
 /* 59, 60: what the body is, is said. */
@@ -291,7 +329,7 @@ static void declares_an_eight_bit_body(void **state)
 																	 "e\n");
 	assert_int_equal(bm_message_new(&message, &options, NULL), BM_OK);
 	char *text = copy_render(message, NULL, 0);
-	assert_true(bm_message_eight_bit(message));
+	assert_false(bm_message_eight_bit(message));
 	assert_non_null(strstr(text, "\r\nContent-type: text/plain; charset=utf-8\r\n"));
 	assert_non_null(strstr(text, MIME "Content-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\xc3\x9f"
 									  "e\r\n"));
@@ -505,6 +543,7 @@ int main(void)
 		cmocka_unit_test(takes_the_options_of_another_version),
 		cmocka_unit_test(refuses_no_content_and_a_nul),
 		cmocka_unit_test(encodes_what_is_not_ascii),
+		cmocka_unit_test(addresses_in_utf8_need_smtputf8),
 		cmocka_unit_test(declares_an_eight_bit_body),
 		cmocka_unit_test(finds_the_envelope_sender),
 		cmocka_unit_test(takes_the_null_sender),

@@ -185,7 +185,8 @@ static void says_when_a_copy_is_8bit(void **state)
 	assert_true(render.eight_bit);
 	bm_message_free(message);
 	message = slots_file("From: a@x.org\nContent-Transfer-Encoding: 8bit\n\n\xc3\xbc {{name}}\n");
-	assert_true(bm_message_eight_bit(message));
+	assert_int_equal(bm_message_render(message, &render, &copy, NULL), BM_OK);
+	assert_true(render.eight_bit);
 	bm_message_free(message);
 	message = slots_file("From: a@x.org\nContent-Type: text/plain; charset=utf-8\n\n\xc3\xbc {{name}}\n\xc3\xbc\n");
 	assert_false(bm_message_eight_bit(message));

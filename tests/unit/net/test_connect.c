@@ -9,8 +9,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static const struct dns_name names[] = {
@@ -243,6 +245,7 @@ static void the_source_address_is_used(void **state)
 	close(fd);
 }
 
+/* conformance: F31 */
 static void the_socket_is_as_it_should_be(void **state)
 {
 	(void)state;
@@ -259,6 +262,13 @@ static void the_socket_is_as_it_should_be(void **state)
 	assert_true(value != 0);
 	assert_int_equal(getsockopt(made, SOL_SOCKET, SO_KEEPALIVE, &value, &size), 0);
 	assert_true(value != 0);
+	/* a peer without power is noticed within minutes */
+	assert_int_equal(getsockopt(made, IPPROTO_TCP, TCP_KEEPIDLE, &value, &size), 0);
+	assert_in_range(value, 1, 120);
+	assert_int_equal(getsockopt(made, IPPROTO_TCP, TCP_KEEPINTVL, &value, &size), 0);
+	assert_in_range(value, 1, 60);
+	assert_int_equal(getsockopt(made, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &size), 0);
+	assert_in_range(value, 1, 600000);
 	assert_caller(&result, fd, "127.0.0.1");
 	close(fd);
 }
@@ -274,6 +284,65 @@ static void a_name_without_an_answer(void **state)
 		assert_null(result.stream);
 		assert_string_equal(result.err.id, "MBS003");
 	}
+}
+
+static int unix_listener(char host[64], const char **path)
+{
+	struct sockaddr_un place = {.sun_family = AF_UNIX};
+	snprintf(host, 64, "unix:/tmp/bulkmail-test-%ld", (long)getpid());
+	*path = host + 5;
+	snprintf(place.sun_path, sizeof place.sun_path, "%s", *path);
+	unlink(*path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&place, sizeof place), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+static void a_unix_socket(void **state)
+{
+	(void)state;
+	char host[64];
+	const char *path = NULL;
+	char octets[2];
+	size_t done = 0;
+	int listening = unix_listener(host, &path);
+	struct bm_tcp_options options = options_for(host, 0);
+	options.source_address = "127.0.0.1";
+	struct result result = connect_to(&options);
+	assert_non_null(result.stream);
+	int fd = accept(listening, NULL, NULL);
+	assert_int_equal(send(fd, "hi", 2, MSG_NOSIGNAL), 2);
+	assert_int_equal(bm_stream_read(result.stream, octets, sizeof octets, &done), BM_STREAM_OK);
+	assert_int_equal(done, 2);
+	bm_stream_free(result.stream);
+	close(fd);
+	close(listening);
+	result = connect_to(&options);
+	assert_null(result.stream);
+	assert_string_equal(result.err.id, "MBS003");
+	assert_memory_equal(result.err.text, host, strlen(host));
+	assert_non_null(strstr(result.err.text, ": no connection: Connection refused"));
+	unlink(path);
+	result = connect_to(&options);
+	assert_null(result.stream);
+	assert_non_null(strstr(result.err.text, "No such file"));
+}
+
+/* manual: MBS003 */
+static void a_path_that_is_none(void **state)
+{
+	(void)state;
+	char host[300] = "unix:/";
+	struct bm_tcp_options options = options_for("unix:", 0);
+	struct result result = connect_to(&options);
+	assert_string_equal(result.err.id, "MBS003");
+	memset(host + 6, 'x', sizeof host - 7);
+	options.host = host;
+	result = connect_to(&options);
+	assert_string_equal(result.err.id, "MBS003");
+	assert_non_null(strstr(result.err.text, "a path has 1 to 107 octets"));
 }
 
 static void it_can_be_given_up_at_any_time(void **state)
@@ -312,6 +381,8 @@ int main(void)
 		cmocka_unit_test(the_source_address_is_used),
 		cmocka_unit_test(the_socket_is_as_it_should_be),
 		cmocka_unit_test(a_name_without_an_answer),
+		cmocka_unit_test(a_unix_socket),
+		cmocka_unit_test(a_path_that_is_none),
 		cmocka_unit_test(it_can_be_given_up_at_any_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

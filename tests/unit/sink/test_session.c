@@ -527,7 +527,9 @@ static void answers_the_small_commands(void **state)
 {
 	(void)state;
 	struct fixture f;
-	begin(&f, "{\"on\":\"AUTH\",\"reply\":\"334 \"}\n{\"on\":\"other\",\"match\":\"^dGVzdA==$\",\"reply\":\"235 ok\"}");
+	begin_with(&f,
+		"{\"on\":\"AUTH\",\"reply\":\"334 \"}\n{\"on\":\"other\",\"match\":\"^dGVzdA==$\",\"reply\":\"235 ok\"}",
+		"STARTTLS,AUTH LOGIN");
 	greet(&f);
 	assert_string_equal(codes(&f, "HELP\r\n"), "214");
 	assert_string_equal(codes(&f, "VRFY x\r\n"), "252");

@@ -4,6 +4,7 @@
 #include "base/nearest.h"
 #include "bulkmail/server.h"
 #include "store/attribute.h"
+#include "store/notify.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,12 +40,13 @@ static void holds_every_attribute_of_the_contract(void **state)
 	static const char *const server[] = {"Smtp", "Port", "Domain", "Tries", "max_connection_attempts", "envelope_limit",
 		"max_messages", "max_messages_per_robin", "max_messages_per_connection", "max_messages_while_awake",
 		"sleep_length", "talk_attempts", "time_out", "time_of_last_message", "connected", "CONVERSATION", "socket",
-		"connections", "pipelining", "pipeline_depth", "max_errors_per_connection", "tls", "tls_wrapper", "tls_ca_file",
-		"tls_pin", "user", "password_file", "password_command", "auth", "rate", "source_address", "server_file",
-		"dummy_file"};
+		"connections", "pipelining", "pipeline_depth", "max_errors_per_connection", "protocol", "tls", "tls_wrapper",
+		"tls_ca_file", "tls_pin", "tls_cert_file", "tls_key_file", "user", "password_file", "password_command", "auth",
+		"rate", "source_address", "server_file", "dummy_file"};
 	static const char *const campaign[] = {"server_class", "LIST", "list_format", "From", "To", "Sender", "ReplyTo",
 		"Subject", "Message", "message_from_file", "headers_from_message", "HTML", "merge", "use_envelope", "force80",
-		"Precedence", "Trusting", "banned", "BAD", "GOOD", "ERRFILE", "retry_delay", "retry_delay_max", "in_doubt"};
+		"Precedence", "Trusting", "banned", "BAD", "GOOD", "ERRFILE", "notify", "ret", "envid", "require_tls",
+		"retry_delay", "retry_delay_max", "in_doubt"};
 	size_t servers = sizeof server / sizeof server[0];
 	size_t campaigns = sizeof campaign / sizeof campaign[0];
 
@@ -179,35 +181,90 @@ static void no_turns_unless_they_are_asked_for(void **state)
 	assert_true(options.max_messages_per_robin == BM_ROBIN_UNSET);
 }
 
-/* manual: tls, tls_wrapper */
 static void what_comes_later_is_refused_in_plain_words(void **state)
 {
 	(void)state;
-	expect_fine("tls", "none");
-	expect_error("tls", "verify", "tls: found \"verify\", this version cannot speak TLS yet, expected none");
-	expect_fine("tls_wrapper", "0");
-	expect_error("tls_wrapper", "1", "tls_wrapper: found \"1\", this version cannot speak TLS yet, expected 0");
 	expect_fine("in_doubt", "hold");
 	expect_error("in_doubt", "resend",
 		"in_doubt: found \"resend\", this version cannot resolve what is in doubt without a journal yet, expected "
 		"hold");
 }
 
-/* manual: tls_ca_file, tls_pin, user, password_file, password_command, auth */
-static void what_has_no_value_yet_can_only_be_unset(void **state)
+/* manual: tls, tls_wrapper, protocol */
+static void how_a_server_is_spoken_to(void **state)
 {
 	(void)state;
-	static const char *const rows[][2] = {{"tls_ca_file", "speak TLS"}, {"tls_pin", "speak TLS"},
-		{"user", "log in to a server"}, {"password_file", "log in to a server"},
-		{"password_command", "log in to a server"}, {"auth", "log in to a server"}};
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+	static const char *const levels[] = {"none", "may", "encrypt", "verify"};
+	for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+		expect_fine("tls", levels[i]);
+	expect_error("tls", "yes", "tls: found \"yes\", expected none, may, encrypt or verify");
+	expect_error("tls", "VERIFY", "tls: found \"VERIFY\", expected none, may, encrypt or verify");
+	expect_fine("tls_wrapper", "0");
+	expect_fine("tls_wrapper", "1");
+	expect_error("tls_wrapper", "2", "tls_wrapper: found \"2\", expected 0 or 1");
+	expect_fine("protocol", "smtp");
+	expect_fine("protocol", "lmtp");
+	expect_error("protocol", "http", "protocol: found \"http\", expected smtp or lmtp");
+}
+
+/* manual: tls_ca_file, tls_pin, tls_cert_file, tls_key_file, user, password_file, password_command, auth */
+static void texts_of_tls_and_login_are_lines(void **state)
+{
+	(void)state;
+	static const char *const names[] = {
+		"tls_ca_file", "tls_pin", "tls_cert_file", "tls_key_file", "user", "password_file", "password_command", "auth"};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		char text[128];
-		snprintf(text, sizeof text, "%s: found \"x\", this version cannot %s yet", rows[i][0], rows[i][1]);
-		expect_error(rows[i][0], "x", text);
-		snprintf(text, sizeof text, "%s: found \"\", expected a line of text, 1 to 4095 octets", rows[i][0]);
-		expect_error(rows[i][0], "", text);
-		expect_fine(rows[i][0], NULL);
+		expect_fine(names[i], "/some/where or \"else\"");
+		expect_fine(names[i], NULL);
+		snprintf(text, sizeof text, "%s: found \"\", expected a line of text, 1 to 4095 octets", names[i]);
+		expect_error(names[i], "", text);
+		snprintf(text, sizeof text, "%s: found \"a\\x0Ab\", expected a line of text, 1 to 4095 octets", names[i]);
+		expect_error(names[i], "a\nb", text);
 	}
+}
+
+/* An unset tls_wrapper is another thing than 0. */
+/* manual: tls_wrapper */
+static void tls_wrapper_may_be_unset(void **state)
+{
+	(void)state;
+	struct bm_server_options options = BM_SERVER_OPTIONS_INIT;
+	assert_true(options.tls_wrapper == BM_TLS_WRAPPER_UNSET);
+	assert_int_equal(bm_attribute_store(find("tls_wrapper"), "0", &options, NULL), BM_OK);
+	assert_int_equal(options.tls_wrapper, 0);
+	assert_int_equal(bm_attribute_store(find("tls_wrapper"), NULL, &options, NULL), BM_OK);
+	assert_true(options.tls_wrapper == BM_TLS_WRAPPER_UNSET);
+}
+
+/* manual: notify, ret, envid, require_tls */
+/* conformance: 63 */
+static void what_the_sender_wants_to_be_told(void **state)
+{
+	(void)state;
+	static const char *const fine[][2] = {{"never", "NEVER"}, {"Success", "SUCCESS"},
+		{"failure,delay", "FAILURE,DELAY"}, {" delay , success\tFAILURE", "SUCCESS,FAILURE,DELAY"}};
+	static const char *const wrong[] = {"", ",", "always", "never,delay", "delay,delay", "success;delay", "succes"};
+	char out[BM_NOTIFY_SIZE];
+	for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+		expect_fine("notify", fine[i][0]);
+		assert_true(bm_notify_parse(fine[i][0], out));
+		assert_string_equal(out, fine[i][1]);
+	}
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		char text[160];
+		snprintf(text, sizeof text,
+			"notify: found \"%s\", expected never, or success, failure and delay joined by commas or blanks", wrong[i]);
+		expect_error("notify", wrong[i], text);
+		assert_false(bm_notify_parse(wrong[i], out));
+		assert_string_equal(out, "");
+	}
+	expect_fine("ret", "full");
+	expect_fine("ret", "hdrs");
+	expect_error("ret", "body", "ret: found \"body\", expected full or hdrs");
+	expect_fine("envid", "news-{{seq}}");
+	expect_fine("require_tls", "1");
+	expect_error("require_tls", "yes", "require_tls: found \"yes\", expected 0 or 1");
 }
 
 /* manual: source_address, retry_delay, retry_delay_max */
@@ -355,7 +412,10 @@ int main(void)
 		cmocka_unit_test(how_fast_it_may_go),
 		cmocka_unit_test(no_turns_unless_they_are_asked_for),
 		cmocka_unit_test(what_comes_later_is_refused_in_plain_words),
-		cmocka_unit_test(what_has_no_value_yet_can_only_be_unset),
+		cmocka_unit_test(how_a_server_is_spoken_to),
+		cmocka_unit_test(texts_of_tls_and_login_are_lines),
+		cmocka_unit_test(tls_wrapper_may_be_unset),
+		cmocka_unit_test(what_the_sender_wants_to_be_told),
 		cmocka_unit_test(what_ours_may_hold),
 		cmocka_unit_test(texts_take_what_they_may),
 		cmocka_unit_test(names_the_nearest),

@@ -307,34 +307,29 @@ static void errors_about_places_and_forms(void **state)
 	expect_error(IN_SERVER "connected = 1\n", "a.conf:2: found \"connected = 1\", expected no value, it is read-only");
 	expect_error(
 		IN_SERVER "socket = undef\n", "a.conf:2: found \"socket = undef\", expected no value, it is read-only");
-	expect_error(IN_SERVER "tls = verify\n",
-		"a.conf:2: found \"tls = verify\", this version cannot speak TLS yet, expected none");
+	expect_error(IN_SERVER "tls = yes\n", "a.conf:2: found \"tls = yes\", expected none, may, encrypt or verify");
 }
 
-/* manual: connections, pipelining, pipeline_depth, tls, tls_wrapper, tls_ca_file, tls_pin, user, password_file,
- * password_command, auth, rate, conf-types */
-static void what_later_versions_take_is_refused_at_its_line(void **state)
+/* manual: tls, tls_wrapper, tls_ca_file, tls_pin, user, password_file, password_command, auth, protocol, conf-types */
+static void tls_and_login_are_checked_at_their_line(void **state)
 {
 	(void)state;
 	static const char *const rows[][2] = {
-		{"tls = may", "cannot speak TLS yet, expected none"},
-		{"tls_wrapper = 1", "cannot speak TLS yet, expected 0"},
-		{"tls_ca_file = /ca.pem", "cannot speak TLS yet"},
-		{"tls_pin @= sha256", "cannot speak TLS yet"},
-		{"user = me", "cannot log in to a server yet"},
-		{"auth = PLAIN", "cannot log in to a server yet"},
+		{"tls = yes", "expected none, may, encrypt or verify"},
+		{"tls_wrapper = 2", "expected 0 or 1"},
+		{"protocol = http", "expected smtp or lmtp"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		char text[128];
 		char expected[256];
 		snprintf(text, sizeof text, IN_SERVER "\n%s\n", rows[i][0]);
-		snprintf(expected, sizeof expected, "a.conf:3: found \"%s\", this version %s", rows[i][0], rows[i][1]);
+		snprintf(expected, sizeof expected, "a.conf:3: found \"%s\", %s", rows[i][0], rows[i][1]);
 		expect_error(text, expected);
 	}
-	expect_error(IN_SERVER "password_file = /p\n",
-		"a.conf:2: found \"password_file ... (hidden)\", this version cannot log in to a server yet");
-	expect_error(IN_SERVER "password_command = /bin/p\n",
-		"a.conf:2: found \"password_command ... (hidden)\", this version cannot log in to a server yet");
+	struct bm_conf *conf = conf_of(IN_SERVER "tls_pin @= one\ntls_pin @= two\npassword_command = pass show relay\n");
+	assert_int_equal(bm_conf_count(conf, BM_PACKAGE_SERVER, "tls_pin"), 2);
+	assert_string_equal(bm_conf_text(conf, BM_PACKAGE_SERVER, "password_command"), "pass show relay");
+	bm_conf_free(conf);
 }
 
 /* manual: source_address, retry_delay, retry_delay_max, max_errors_per_connection */
@@ -672,7 +667,7 @@ int main(void)
 		cmocka_unit_test(line_ends_and_the_mark_of_windows),
 		cmocka_unit_test(errors_name_file_line_text_and_the_nearest),
 		cmocka_unit_test(errors_about_places_and_forms),
-		cmocka_unit_test(what_later_versions_take_is_refused_at_its_line),
+		cmocka_unit_test(tls_and_login_are_checked_at_their_line),
 		cmocka_unit_test(ours_are_known_and_checked),
 		cmocka_unit_test(an_unknown_server_class_has_its_own_id),
 		cmocka_unit_test(errors_show_no_passwords),
