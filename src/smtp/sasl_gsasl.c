@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * SCRAM (RFC 5802, RFC 7677, RFC 9266) and CRAM-MD5 (RFC 2195) by libgsasl. It is shown no challenge that was not
- * looked at before, and holds the password while it answers one, no longer.
+ * looked at before, and holds the password while it answers one, no longer; what it copies and frees meanwhile is
+ * beyond us.
  *
  * Its client cannot say "we could bind, had you listed it" (gs2 flag y): 2.2.0 fails when it has a binding that it does
  * not use. So only the mechanism that binds is told of the binding.

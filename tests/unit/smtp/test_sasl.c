@@ -205,6 +205,36 @@ static void what_is_not_listed_or_not_allowed_is_not_used(void **state)
 	}
 }
 
+/* After one of these the connection would be another: there is none, so there is nothing to say EHLO over again. */
+/* conformance: 52 */
+static void no_mechanism_has_a_security_layer(void **state)
+{
+	(void)state;
+	static const char *const layered[] = {"GSSAPI", "DIGEST-MD5", "KERBEROS_V4", "GS2-KRB5", "SECURID"};
+	struct bm_span wrong;
+	for (size_t i = 0; i < sizeof layered / sizeof layered[0]; i++) {
+		struct login login;
+		login_init(&login, "user", "secret");
+		login.options.mechanisms = layered[i];
+		assert_false(bm_sasl_knows(layered[i], &wrong));
+		assert_int_equal(login_new(&login, layered[i]), BM_E_AUTH);
+		login_deinit(&login);
+	}
+}
+
+static void nothing_at_all_may_be_offered(void **state)
+{
+	(void)state;
+	struct login login;
+	login_init(&login, "user", "secret");
+	enum bm_code code = bm_sasl_new(&login.sasl, &login.options, bm_span_make(NULL, 0), &login.channel, &login.err);
+	assert_int_equal(code, BM_E_AUTH);
+	assert_int_equal(login_new(&login, "LOGIN"), BM_OK);
+	code = bm_sasl_answer(login.sasl, bm_span_make(NULL, 0), &login.out, &login.err);
+	assert_int_equal(code, BM_OK);
+	login_deinit(&login);
+}
+
 /* conformance: 51, A11 */
 static void the_secret_is_shown_over_a_verified_channel_only(void **state)
 {
@@ -553,6 +583,8 @@ int main(void)
 		cmocka_unit_test(cram_md5_wants_a_challenge),
 		cmocka_unit_test(the_order_is_ours),
 		cmocka_unit_test(what_is_not_listed_or_not_allowed_is_not_used),
+		cmocka_unit_test(no_mechanism_has_a_security_layer),
+		cmocka_unit_test(nothing_at_all_may_be_offered),
 		cmocka_unit_test(the_secret_is_shown_over_a_verified_channel_only),
 		cmocka_unit_test(other_channels_get_what_shows_nothing),
 		cmocka_unit_test(knows_its_mechanisms),
