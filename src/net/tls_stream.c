@@ -422,8 +422,9 @@ static bool make_ssl(struct tls_stream *tls, struct bm_tls *policy)
 	BIO_set_data(carrier, tls);
 	BIO_set_init(carrier, 1);
 	SSL_set_bio(tls->ssl, carrier, carrier);
-	SSL_set_app_data(tls->ssl, &tls->peer);
 	SSL_set_connect_state(tls->ssl);
+	if (SSL_set_app_data(tls->ssl, &tls->peer) != 1)
+		return false;
 	if (policy->name != NULL && !policy->literal && SSL_set_tlsext_host_name(tls->ssl, policy->name) != 1)
 		return false;
 	bm_tls_session_offer(policy, tls->ssl);
