@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdlib.h>
 
 /* Several records a system call. */
@@ -31,6 +32,8 @@ struct bench_tls *bench_tls_new(const char *file, bool resumes)
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(context, 1);
 	SSL_CTX_set_default_read_buffer_len(context, READ_SIZE);
+	/* OpenSSL writes to a client that is gone, too */
+	signal(SIGPIPE, SIG_IGN);
 	if (!resumes) {
 		SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 		SSL_CTX_set_num_tickets(context, 0);
