@@ -120,6 +120,10 @@ void bm_sink_seal(struct bm_sink_session *session)
 		bm_sink_tls_close(session->tls);
 	if (session->secure && !bm_sink_tls_drain(session->tls, &session->wire))
 		session->broken = true;
+	if (session->action == BM_SINK_CLOSE && session->torn && session->wire.size > 0) {
+		session->wire.size--;
+		session->torn = false;
+	}
 }
 
 void bm_sink_rekey(struct bm_sink_session *session, uint64_t times)

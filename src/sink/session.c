@@ -293,6 +293,7 @@ void bm_sink_deliver(struct bm_sink_session *session)
 void bm_sink_apply(struct bm_sink_session *session, const struct bm_sink_rule *rule)
 {
 	session->truncated = rule->truncate;
+	session->torn = rule->torn;
 	session->deaf = session->deaf || rule->stop_reading;
 	session->stalled = session->stalled || rule->stall || rule->stop_reading;
 	session->tail = rule;
