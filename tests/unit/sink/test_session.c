@@ -115,7 +115,7 @@ static void reports_offences_with_their_transaction(void **state)
 	assert_string_equal(codes(&f, "MAIL FROM:<a@x> SIZE=1\r\n"), "250");
 	assert_string_equal(codes(&f, "MAIL FROM:<a@x>\r\n"), "503");
 	assert_string_equal(codes(&f, "RCPT TO:<b@y>\r\nDATA\r\n"), "250 354");
-	assert_string_equal(codes(&f, "\xff\n.\r\r\n.\r\n"), "250");
+	assert_string_equal(codes(&f, "\r\n\xff\n.\r\r\n.\r\n"), "250");
 	json_t *line = record(&f, 0);
 	char *text = json_dumps(json_object_get(line, "violations"), JSON_COMPACT);
 	assert_string_equal(text, "[\"bare-cr\",\"bare-lf\",\"nested-mail\",\"pipelining-not-offered\","
