@@ -5,6 +5,7 @@
 #include "peer.h"
 
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #define CALLS 4000
 
@@ -118,61 +119,125 @@ static void structs_of_other_versions_are_read_as_far_as_they_go(void **unused)
 	free(options);
 }
 
-struct nested {
+/* A campaign over a server where nobody listens. */
+struct campaign {
+	struct bm_recipients *recipients;
+	struct bm_message *message;
+	struct bm_servers *servers;
 	struct bm_campaign *campaign;
 	unsigned outcomes;
 };
 
+static void make(struct campaign *made, bm_outcome_fn *outcome)
+{
+	static const char *const list[] = {"a@x.example", "nobody", "b@y.example", "c@z.example"};
+	const struct bm_attribute attributes[] = {
+		{"Smtp", "127.0.0.1"}, {"Port", "1"}, {"Domain", "me.example"}, {"max_connection_attempts", "1"}};
+	const struct bm_attribute_set set = {attributes, 4};
+	struct bm_message_options message = BM_MESSAGE_OPTIONS_INIT;
+	struct bm_campaign_options options = BM_CAMPAIGN_OPTIONS_INIT;
+
+	*made = (struct campaign){.campaign = NULL};
+	message.content = "Hi\r\n";
+	message.content_size = 4;
+	message.from = message.to = "me@me.example";
+	assert_int_equal(bm_message_new(&made->message, &message, NULL), BM_OK);
+	assert_int_equal(bm_recipients_new_array(&made->recipients, list, 4, NULL), BM_OK);
+	assert_int_equal(bm_servers_create(&made->servers, NULL, NULL, NULL, &set, 1, NULL), BM_OK);
+	options.outcome = outcome;
+	options.outcome_user = made;
+	assert_int_equal(
+		bm_campaign_new(&made->campaign, &options, made->recipients, made->message, made->servers, NULL), BM_OK);
+}
+
+static void end(struct campaign *made)
+{
+	bm_campaign_free(made->campaign);
+	bm_servers_free(made->servers);
+	bm_recipients_free(made->recipients);
+	bm_message_free(made->message);
+}
+
 /* What a callback may call at the wrong time. */
 static void call_back(void *user, const struct bm_outcome *outcome)
 {
-	struct nested *nested = user;
+	struct campaign *made = user;
 	struct bm_error err = BM_ERROR_INIT;
 
 	(void)outcome;
-	nested->outcomes++;
-	assert_int_equal(bm_campaign_run(nested->campaign, &err), BM_E_USAGE);
-	assert_int_equal(bm_campaign_rehearse(nested->campaign, NULL), BM_E_USAGE);
-	assert_true(bm_campaign_progress(nested->campaign).records > 0);
-	(void)bm_campaign_server_report(nested->campaign, 0);
-	bm_campaign_stop(nested->campaign);
+	made->outcomes++;
+	assert_int_equal(bm_campaign_run(made->campaign, &err), BM_E_USAGE);
+	assert_int_equal(bm_campaign_rehearse(made->campaign, NULL), BM_E_USAGE);
+	assert_true(bm_campaign_progress(made->campaign).records > 0);
+	(void)bm_campaign_server_report(made->campaign, 0);
+	bm_campaign_stop(made->campaign);
 }
 
 /* conformance: A45 */
 static void a_campaign_bears_calls_at_the_wrong_time(void **unused)
 {
 	(void)unused;
-	static const char *const list[] = {"a@x.example", "nobody", "b@y.example", "c@z.example"};
-	const struct bm_attribute attributes[] = {{"Smtp", "127.0.0.1"}, {"Port", "1"}, {"Domain", "me.example"}};
-	const struct bm_attribute_set set = {attributes, 3};
-	struct bm_message_options message = BM_MESSAGE_OPTIONS_INIT;
-	struct bm_campaign_options options = BM_CAMPAIGN_OPTIONS_INIT;
 	struct bm_error err = BM_ERROR_INIT;
-	struct bm_recipients *recipients = NULL;
-	struct bm_message *compiled = NULL;
-	struct bm_servers *servers = NULL;
-	struct nested nested = {.campaign = NULL};
+	struct campaign made;
 
-	message.content = "Hi\r\n";
-	message.content_size = 4;
-	message.from = message.to = "me@me.example";
-	assert_int_equal(bm_message_new(&compiled, &message, &err), BM_OK);
-	assert_int_equal(bm_recipients_new_array(&recipients, list, 4, &err), BM_OK);
-	assert_int_equal(bm_servers_create(&servers, NULL, NULL, NULL, &set, 1, &err), BM_OK);
-	options.outcome = call_back;
-	options.outcome_user = &nested;
-	assert_int_equal(bm_campaign_new(&nested.campaign, &options, recipients, compiled, servers, &err), BM_OK);
-	assert_int_equal(bm_campaign_progress(nested.campaign).records, 0);
-	enum bm_code code = bm_campaign_run(nested.campaign, &err);
+	make(&made, call_back);
+	assert_int_equal(bm_campaign_progress(made.campaign).records, 0);
+	enum bm_code code = bm_campaign_run(made.campaign, &err);
 	assert_true(code == BM_E_STOPPED || code == BM_E_NO_SERVER);
-	assert_int_equal(nested.outcomes, 4);
-	assert_int_equal(bm_campaign_run(nested.campaign, &err), BM_E_USAGE);
-	bm_campaign_stop(nested.campaign);
-	bm_campaign_free(nested.campaign);
+	assert_int_equal(made.outcomes, 4);
+	assert_int_equal(bm_campaign_run(made.campaign, &err), BM_E_USAGE);
+	bm_campaign_stop(made.campaign);
+	end(&made);
 	bm_campaign_free(NULL);
-	bm_servers_free(servers);
-	bm_recipients_free(recipients);
-	bm_message_free(compiled);
+}
+
+static void count(void *user, const struct bm_outcome *outcome)
+{
+	(void)outcome;
+	((struct campaign *)user)->outcomes++;
+}
+
+/* Says by its result whether all went as it should: asserts belong to the main thread. */
+static void *run_one(void *user)
+{
+	struct campaign *made = user;
+	return bm_campaign_run(made->campaign, NULL) == BM_E_NO_SERVER && made->outcomes == 4 ? user : NULL;
+}
+
+/* conformance: F63 */
+static void campaigns_share_nothing(void **unused)
+{
+	(void)unused;
+	struct campaign made[4];
+	pthread_t threads[4];
+	void *result;
+
+	for (int i = 0; i < 4; i++) {
+		make(&made[i], count);
+		assert_int_equal(pthread_create(&threads[i], NULL, run_one, &made[i]), 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(threads[i], &result), 0);
+		assert_ptr_equal(result, &made[i]);
+		end(&made[i]);
+	}
+}
+
+/* conformance: F63 */
+static void a_fork_makes_campaigns_of_its_own(void **unused)
+{
+	(void)unused;
+	struct campaign made;
+	int status = 0;
+
+	pid_t child = fork();
+	if (child == 0) {
+		make(&made, count);
+		_exit(run_one(&made) == NULL);
+	}
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 int main(void)
@@ -181,6 +246,8 @@ int main(void)
 		cmocka_unit_test(a_server_bears_any_order_of_calls),
 		cmocka_unit_test(structs_of_other_versions_are_read_as_far_as_they_go),
 		cmocka_unit_test(a_campaign_bears_calls_at_the_wrong_time),
+		cmocka_unit_test(campaigns_share_nothing),
+		cmocka_unit_test(a_fork_makes_campaigns_of_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

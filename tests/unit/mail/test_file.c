@@ -21,6 +21,7 @@ static void lets_its_headers_stand(void **state)
 	copy_check_sender(&options, "other@x.org");
 }
 
+/* conformance: 4, 73 */
 static void makes_line_ends_cr_lf_and_drops_what_must_not_leave(void **state)
 {
 	(void)state;

@@ -226,6 +226,7 @@ static void has_no_slots_in_structured_headers(void **state)
 }
 
 /* 73 */
+/* conformance: 73 */
 static void drops_bcc_with_its_slots(void **state)
 {
 	(void)state;
