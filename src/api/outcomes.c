@@ -271,7 +271,8 @@ static enum bm_code replace(json_t *json, const char *path, struct bm_error *err
 static bool is_special(const char *path)
 {
 	struct stat status;
-	return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+	/* Of what cannot be looked at nobody knows. */
+	return stat(path, &status) == 0 ? !S_ISREG(status.st_mode) : errno != ENOENT;
 }
 
 static enum bm_code write_special(json_t *json, const char *path, struct bm_error *err)
