@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from . import certs
 from .campaign import KINDS
-from .command import REPOSITORY, bulkmail
+from .command import REPOSITORY, bulkmail, is_sanitized
 
 SOURCE = REPOSITORY / "tests" / "torture" / "shim.c"
 ERRNOS = ("EINTR", "EAGAIN", "ENOMEM", "EMFILE", "EPIPE", "ECONNRESET")
@@ -30,6 +30,9 @@ NOTHING_SENT = {64, 65, 66, 78}
 # What a signal or a full buffer does to these the system itself never does to a regular file: the outcome is the same.
 WAITS = ("epoll_wait", "epoll_pwait", "poll")
 MOVES = ("sendto", "sendmsg", "recvfrom", "recvmsg", "writev")
+
+# A sanitizer has its own malloc, and reads and maps what it needs for itself: these fail under one.
+SOCKETS = ("socket", "connect", "sendto", "sendmsg", "recvfrom", "recvmsg", "getsockopt", "setsockopt")
 
 # Libraries that end the process on purpose: libuv has no way to say that its table of descriptors cannot grow, or that
 # epoll cannot watch one (decision 19).
@@ -48,10 +51,11 @@ def shim():
     return path.absolute()
 
 
-def preloaded(report):
-    """What the environment of a process needs for a report of it."""
+def preloaded(report, only=None):
+    """What the environment of a process needs for a report of it. only: the system calls that are looked at."""
     report.write_bytes(bytes(4096))
-    return {"LD_PRELOAD": str(shim()), "TORTURE_REPORT": str(report)}
+    told = {"LD_PRELOAD": str(shim()), "TORTURE_REPORT": str(report)}
+    return told if only is None else {**told, "TORTURE_ONLY": "".join(f"{name} " for name in only)}
 
 
 def counters():
@@ -150,7 +154,8 @@ class Bench:
         for name in ("outcomes", "report", "shim"):
             (self.folder / name).unlink(missing_ok=True)
         arguments = [bulkmail(), *(self.fill(str(option)) for option in self.script.options)]
-        told = {**os.environ, **preloaded(self.folder / "shim"), "TORTURE_LEAKS": "1", **environment}
+        told = {**os.environ, **preloaded(self.folder / "shim", SOCKETS if is_sanitized() else None)}
+        told |= {"TORTURE_LEAKS": "1", **environment}
         child = subprocess.Popen(
             arguments, cwd=self.folder, env=told, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
