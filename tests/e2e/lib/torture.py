@@ -171,7 +171,7 @@ class Bench:
     def wait(self, child):
         if self.script.signal_after:
             try:
-                return child.communicate(timeout=self.script.signal_after)[1].decode("utf-8", "replace")
+                return child.communicate(timeout=self.script.signal_after * (20 if is_sanitized() else 1))[1].decode("utf-8", "replace")
             except subprocess.TimeoutExpired:
                 child.send_signal(signal.SIGTERM)
         return child.communicate(timeout=SECONDS)[1].decode("utf-8", "replace")
@@ -253,7 +253,7 @@ class Run:
 
     def check(self, fault, calm):
         """After a fault; calm is the run without."""
-        assert self.status >= 0, f"signal {-self.status}: {self.shim.place} {self.said[-500:]}"
+        assert self.status >= 0, f"signal {-self.status}: {self.shim.place} {self.said[:3000]}"
         crypto = fault.call == "memory" and self.shim.place.startswith(("libcrypto", "libssl"))
         assert self.status in FAILED or crypto and self.status == 78, (self.status, self.said)
         usual = self.status in (0, 1, 75) or fault.call == "write"
