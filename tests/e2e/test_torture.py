@@ -94,7 +94,7 @@ SCRIPTS = [
     send("logs", [], "CONVERSATION=talk", "GOOD=good", "BAD=bad", "ERRFILE=errors"),
     send("large", [], message=MESSAGE + "x" * 70 + ("\n" + "y" * 70) * 3000, connections=1),
     send("by-name", [], status=0),
-    send("signal", [{"on": "end", "delay_ms": 20}], connections=1, status=75, steady=False, signal_after=0.06, settles_after=0.25),
+    send("signal", [{"on": "end", "delay_ms": 20}], connections=1, status=75, steady=False, signalled=True, settles_after=0.25),
     send("starttls", [], *TRUST, sink=TLS),
     send("starttls-may", [], "tls=may", sink=TLS),
     send("implicit-tls", [], *TRUST, "tls_wrapper=1", sink=[*TLS, "--tls-wrapper"]),

@@ -76,7 +76,7 @@ class Script:
     status: int = 0
     servers: int = 1
     steady: bool = True  # each run has the same outcomes
-    signal_after: float = 0
+    signalled: bool = False  # SIGTERM comes behind the first transaction
     settles_after: float = 0  # the sinks are slower than their clients
 
 
@@ -169,11 +169,12 @@ class Bench:
         return Run(self.script, child.returncode, said, Report.read(self.folder / "shim"), taken, *self.written())
 
     def wait(self, child):
-        if self.script.signal_after:
-            try:
-                return child.communicate(timeout=self.script.signal_after * (20 if is_sanitized() else 1))[1].decode("utf-8", "replace")
-            except subprocess.TimeoutExpired:
+        deadline = time.monotonic() + SECONDS
+        while self.script.signalled and child.poll() is None and time.monotonic() < deadline:
+            if any(sink.record.exists() and sink.record.stat().st_size > at for sink, at in zip(self.sinks, self.read)):
                 child.send_signal(signal.SIGTERM)
+                break
+            time.sleep(0.002)
         return child.communicate(timeout=SECONDS)[1].decode("utf-8", "replace")
 
     def written(self):
