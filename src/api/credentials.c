@@ -74,7 +74,7 @@ bool bm_login_equals(const struct bm_login *login, const struct bm_secret *secre
 {
 	struct bm_span a = bm_secret_reveal(login->secret);
 	struct bm_span b = bm_secret_reveal(secret);
-	return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
+	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
 static bool holds(struct bm_span text, const void *sought, size_t size)

@@ -433,12 +433,12 @@ static void take_secure(struct line *line)
 }
 
 /* The token was refused: another may be there already, or is asked for once. */
-static bool renew(struct line *line, const struct bm_smtp_event *event, struct bm_error *err)
+static bool renew(struct line *line, struct bm_error *err)
 {
 	struct fetch *fetch = &line->world->fetches[line->server];
 	bool newer = line->attempt.login != server_of(line)->login;
 
-	if (!bm_attempt_lacks_token(&line->attempt, event) || (fetch->renewed && fetch->command == NULL && !newer))
+	if (fetch->renewed && fetch->command == NULL && !newer)
 		return false;
 	line->why = *err;
 	if (newer && fetch->command == NULL)
@@ -452,12 +452,15 @@ static bool begins_again(struct line *line, const struct bm_smtp_event *event, s
 {
 	if (line->world->stopping)
 		return false;
+	/* The texts of the event are the link's. */
+	bool clear = bm_attempt_goes_clear(&line->attempt, server_of(line), event);
+	bool lacking = bm_attempt_lacks_token(&line->attempt, event);
 	bm_link_free(line->link);
 	line->link = NULL;
 	line->why = (struct bm_error)BM_ERROR_INIT;
-	if (bm_attempt_goes_clear(&line->attempt, server_of(line), event))
+	if (clear)
 		return begin(line, err) == BM_OK;
-	return renew(line, event, err);
+	return lacking && renew(line, err);
 }
 
 static void take_closed(struct line *line, const struct bm_smtp_event *event)

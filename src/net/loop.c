@@ -16,7 +16,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define READ_SIZE 65536
+#define READ_SIZE 16384 /* what is read of a flood beyond what is borne */
 #define SPAN_COUNT 64
 /* Deadlines are looked at no more often. */
 #define SCAN_MS 100

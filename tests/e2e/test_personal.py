@@ -10,7 +10,7 @@ import re
 import pytest
 
 from lib import command
-from lib.campaign import BAD_DATA, NOT_ALL, OK, SOON, addresses, check, sink_of, write_message  # noqa: F401
+from lib.campaign import BAD_DATA, NOT_ALL, OK, SOON, addresses, check, options_for, sink_of, write_message  # noqa: F401
 
 MESSAGE = """\
 From: News <news@lists.example.org>
@@ -191,3 +191,18 @@ def test_values_are_escaped_in_html(tmp_path, sink_of):  # noqa: F811
     escaped, plain = re.findall("<p>(.*?)</p>", body_of(message))
     assert plain == '<b>&"quoted" \u20ac'
     assert escaped in ("&lt;b&gt;&amp;&quot;quoted&quot; \u20ac", "&lt;b&gt;&amp;&#34;quoted&#34; \u20ac")
+
+
+# conformance: 76
+def test_one_click_unsubscribe(tmp_path, sink_of):  # noqa: F811
+    """As RFC 8058, 3.1 has it, to the octet."""
+    fields = [
+        b"List-Unsubscribe: <https://lists.example.org/off?who=%s>",
+        b"List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+    ]
+    head = b"From: n@lists.example.org\nSubject: News\n" + fields[0] % b"{{email}}" + b"\n" + fields[1] + b"\n"
+    sink = sink_of(options=["--content"])
+    options = options_for(tmp_path, [sink], ["a@x.example.org"], head + b"\nHi\n")
+    check(command.send([*options, "--use-envelope", "0"], tmp_path), [sink], 1)
+    head = base64.b64decode(sink.transactions()[0]["content_base64"]).partition(b"\r\n\r\n")[0]
+    assert [line for line in head.split(b"\r\n") if line.startswith(b"List-")] == [fields[0] % b"a%40x.example.org", fields[1]]

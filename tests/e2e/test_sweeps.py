@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lib import command
+from lib import certs, command
 from lib.campaign import LATER, NOT_ALL, NO_SERVER, OK, SOON, addresses, check, options_for, sink_of  # noqa: F401
 
 MODES = ("off", "envelope", "message", "stream")
@@ -75,18 +75,23 @@ class Case:
     rule: dict
     kinds: frozenset  # what may become of a recipient
     seldom: tuple = ()  # violations that the fault itself leads to
+    sink: tuple = ()
+    settings: tuple = ()
+    secured: bool = False
 
     def play(self, folder, sink_of):  # noqa: F811
         folder.mkdir(parents=True)
-        sink = sink_of(self.rule)
+        sink = sink_of(self.rule, options=self.sink)
         options = [*options_for(folder, [sink], LINES, MESSAGE), *SOON]
-        for name, value in {"time_out": 1, "connections": 2, "pipelining": self.mode}.items():
-            options += ["--set", f"{name}={value}"]
+        for setting in ("time_out=1", "connections=2", f"pipelining={self.mode}", *self.settings):
+            options += ["--set", setting]
         sent = command.send(options, folder)
         check(sent, [sink], len(LINES), self.seldom)
         counts = sent.counts()
         assert set(counts) <= self.kinds, counts
         assert sent.status in (OK if set(counts) == {"accepted"} else NOT_ALL, LATER, NO_SERVER)
+        if self.secured:
+            assert all(one["tls"] and one["user"] == "u" for one in sink.transactions())
         sink.stop()
 
 
@@ -150,3 +155,63 @@ def replies(mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_every_reply_in_every_state(mode, tmp_path, sink_of):  # noqa: F811
     play_all(list(replies(mode)), tmp_path, sink_of)
+
+
+# Over TLS, logged in.
+SECURE_POINTS = {
+    "EHLO": {"on": "EHLO", "tls": False},
+    "STARTTLS": {"on": "STARTTLS"},
+    "handshake": {"on": "handshake"},
+    "EHLO-in-TLS": {"on": "EHLO", "tls": True},
+    "AUTH": {"on": "AUTH"},
+    "response": {"on": "other"},
+    "MAIL-in-TLS": {"on": "MAIL"},
+    "RCPT-in-TLS": {"on": "RCPT"},
+    "DATA-in-TLS": {"on": ["DATA", "BDAT"]},
+    "content-in-TLS": {"on": "content", "after": 60},
+    "dot-in-TLS": {"on": "end"},
+    "dot-kept-in-TLS": {"on": "end", "accept": True},
+    "reply-to-dot-in-TLS": {"on": "end", "reply": "250 2.0.0 ok"},
+    "QUIT-in-TLS": {"on": "QUIT"},
+}
+SECURE_STATES = {name: SECURE_POINTS[name] for name in ("STARTTLS", "EHLO-in-TLS", "AUTH", "response", "MAIL-in-TLS")}
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory):
+    """Options of the sink and settings of the client by which they log in over TLS."""
+    secret = tmp_path_factory.mktemp("secret") / "password"
+    secret.write_text("open sesame\n")
+    secret.chmod(0o600)
+    cert, key = certs.certificate()
+    sink = ("--tls-cert", cert, "--tls-key", key, "--auth", "SCRAM-SHA-256", "--user", "u", "--password-file", str(secret))
+    client = ("tls=verify", f"tls_ca_file={certs.ca()}", "user=u", f"password_file={secret}")
+    return {"sink": sink, "settings": client, "secured": True}
+
+
+def secure_cuts(mode, secure):
+    for point, rule in SECURE_POINTS.items():
+        kinds = frozenset({"accepted", "in_doubt"} if mode != "envelope" or "dot" in point or "content" in point else {"accepted"})
+        for how, what in HOW.items():
+            yield Case(f"{point}-{how}", mode, {**rule, "times": 1, **what}, kinds, **secure)
+
+
+# conformance: 17, 42, 44, F05, F41
+@pytest.mark.parametrize("mode", ["envelope", "stream"])
+def test_ends_at_every_point_of_tls(mode, tmp_path, sink_of, secure):  # noqa: F811
+    play_all(list(secure_cuts(mode, secure)), tmp_path, sink_of)
+
+
+def secure_replies(mode, secure):
+    for state, rule in SECURE_STATES.items():
+        for name, reply in REPLIES.items():
+            # The server may be of no use to us after it.
+            kinds = {"accepted", "unsent", "in_doubt"} | ({"refused", "deferred"} if state == "MAIL-in-TLS" else set())
+            rule = {**rule, "raw": reply + "\r\n", "times": 1}
+            yield Case(f"{state}-{name}", mode, rule, frozenset(kinds), AHEAD, **secure)
+
+
+# conformance: 6, 29, 41, 43, 44, 48, 50, 53, A01, A03, A04
+@pytest.mark.parametrize("mode", ["envelope", "stream"])
+def test_every_reply_to_tls_and_login(mode, tmp_path, sink_of, secure):  # noqa: F811
+    play_all(list(secure_replies(mode, secure)), tmp_path, sink_of)

@@ -7,6 +7,8 @@
  *   TORTURE_CALL    which call fails: "memory", "pthread_create", or a system call of the table below
  *   TORTURE_AT      the how manieth; 0 or unset: none, all are counted
  *   TORTURE_ERRNO   with which errno
+ *   TORTURE_ONLY    the system calls that are caught, with a blank behind each; unset: all of the table. A sanitizer's
+ *                   search for leaks does not bear that its own are
  *   TORTURE_LEAKS   set: blocks that are not freed are counted
  *   TORTURE_CLOCK   seconds by which the wall clock jumps: forth at every 8th look, back at the next 8th
  *
@@ -255,11 +257,23 @@ static void caught(int signal, siginfo_t *info, void *context)
 
 #define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (offsetof(struct seccomp_data, member)))
 
+static bool is_listed(const char *list, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (const char *at = strstr(list, name); at != NULL; at = strstr(at + 1, name)) {
+		if ((at == list || at[-1] == ' ') && at[size] == ' ')
+			return true;
+	}
+	return false;
+}
+
 /* All calls of the table when they are counted, else the one that is to fail. */
 static void install_filter(void)
 {
 	struct sock_filter filter[8 + 2 * CALL_COUNT];
 	unsigned short n = 0;
+	const char *only = getenv("TORTURE_ONLY");
 	uint64_t gate = (uint64_t)(uintptr_t)torture_syscall_end;
 
 	filter[n++] = (struct sock_filter)LOAD(instruction_pointer);
@@ -270,7 +284,7 @@ static void install_filter(void)
 	filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	filter[n++] = (struct sock_filter)LOAD(nr);
 	for (int i = 0; i < CALL_COUNT; i++) {
-		if (wanted >= 0 && wanted != i)
+		if ((wanted >= 0 && wanted != i) || (only != NULL && !is_listed(only, calls[i].name)))
 			continue;
 		filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i].number, 0, 1);
 		filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP);

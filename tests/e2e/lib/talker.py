@@ -42,6 +42,25 @@ def flood(chunk, most=1 << 26):
     return play
 
 
+def chatter(line, most=1000):
+    """Says line to whatever comes; how often."""
+
+    def play(stream):
+        stream.settimeout(10)
+        said = 0
+        try:
+            while said < most:
+                stream.sendall(line)
+                said += 1
+                if not stream.recv(65536):
+                    break
+        except OSError:
+            pass
+        return said
+
+    return play
+
+
 def drip(octets, pause=1.0):
     """Sends one octet after the other."""
 
@@ -108,7 +127,7 @@ class Talker:
 
 class Dialogue:
     def __init__(self, talker, stream):
-        self.talker, self.stream, self.data = talker, stream, b""
+        self.talker, self.stream, self.data, self.secured = talker, stream, b"", False
         self.stream.settimeout(30)
 
     def run(self):
@@ -121,7 +140,7 @@ class Dialogue:
             verb = words[0].decode() if words else ""
             if verb == "BDAT":
                 self.take(int(words[1]))
-            self.reach(verb)
+            self.reach(verb + "-in-TLS" if verb == "EHLO" and self.secured else verb)
             if self.answer(verb):
                 return
 
@@ -130,6 +149,8 @@ class Dialogue:
         replies = {"MAIL": "250 ok", "RCPT": "250 ok", "BDAT": "250 ok", "RSET": "250 ok", "QUIT": "221 bye", "AUTH": "235 ok"}
         if verb in ("EHLO", "LHLO"):
             offers = ["talker", *self.talker.extensions]
+            if self.talker.context:
+                offers.append("AUTH LOGIN" if self.secured else "STARTTLS")
             self.say("\r\n".join(f"250-{word}" for word in offers[:-1]) + f"\r\n250 {offers[-1]}")
         elif verb == "STARTTLS":
             self.say("220 go on")
@@ -153,7 +174,7 @@ class Dialogue:
     def secure(self):
         self.reach("TLS")
         self.stream = self.talker.context.wrap_socket(self.stream, server_side=True)
-        self.data = b""
+        self.data, self.secured = b"", True
 
     def more(self):
         got = self.stream.recv(65536)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from . import certs
 from .campaign import KINDS
-from .command import REPOSITORY, bulkmail
+from .command import REPOSITORY, bulkmail, is_sanitized
 
 SOURCE = REPOSITORY / "tests" / "torture" / "shim.c"
 ERRNOS = ("EINTR", "EAGAIN", "ENOMEM", "EMFILE", "EPIPE", "ECONNRESET")
@@ -30,6 +30,9 @@ NOTHING_SENT = {64, 65, 66, 78}
 # What a signal or a full buffer does to these the system itself never does to a regular file: the outcome is the same.
 WAITS = ("epoll_wait", "epoll_pwait", "poll")
 MOVES = ("sendto", "sendmsg", "recvfrom", "recvmsg", "writev")
+
+# A sanitizer has its own malloc, and reads and maps what it needs for itself: these fail under one.
+SOCKETS = ("socket", "connect", "sendto", "sendmsg", "recvfrom", "recvmsg", "getsockopt", "setsockopt")
 
 # Libraries that end the process on purpose: libuv has no way to say that its table of descriptors cannot grow, or that
 # epoll cannot watch one (decision 19).
@@ -48,10 +51,11 @@ def shim():
     return path.absolute()
 
 
-def preloaded(report):
-    """What the environment of a process needs for a report of it."""
+def preloaded(report, only=None):
+    """What the environment of a process needs for a report of it. only: the system calls that are looked at."""
     report.write_bytes(bytes(4096))
-    return {"LD_PRELOAD": str(shim()), "TORTURE_REPORT": str(report)}
+    told = {"LD_PRELOAD": str(shim()), "TORTURE_REPORT": str(report)}
+    return told if only is None else {**told, "TORTURE_ONLY": "".join(f"{name} " for name in only)}
 
 
 def counters():
@@ -72,7 +76,7 @@ class Script:
     status: int = 0
     servers: int = 1
     steady: bool = True  # each run has the same outcomes
-    signal_after: float = 0
+    signalled: bool = False  # SIGTERM comes behind the first transaction
     settles_after: float = 0  # the sinks are slower than their clients
 
 
@@ -150,7 +154,8 @@ class Bench:
         for name in ("outcomes", "report", "shim"):
             (self.folder / name).unlink(missing_ok=True)
         arguments = [bulkmail(), *(self.fill(str(option)) for option in self.script.options)]
-        told = {**os.environ, **preloaded(self.folder / "shim"), "TORTURE_LEAKS": "1", **environment}
+        told = {**os.environ, **preloaded(self.folder / "shim", SOCKETS if is_sanitized() else None)}
+        told |= {"TORTURE_LEAKS": "1", **environment}
         child = subprocess.Popen(
             arguments, cwd=self.folder, env=told, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
@@ -164,11 +169,12 @@ class Bench:
         return Run(self.script, child.returncode, said, Report.read(self.folder / "shim"), taken, *self.written())
 
     def wait(self, child):
-        if self.script.signal_after:
-            try:
-                return child.communicate(timeout=self.script.signal_after)[1].decode("utf-8", "replace")
-            except subprocess.TimeoutExpired:
+        deadline = time.monotonic() + SECONDS
+        while self.script.signalled and child.poll() is None and time.monotonic() < deadline:
+            if any(sink.record.exists() and sink.record.stat().st_size > at for sink, at in zip(self.sinks, self.read)):
                 child.send_signal(signal.SIGTERM)
+                break
+            time.sleep(0.002)
         return child.communicate(timeout=SECONDS)[1].decode("utf-8", "replace")
 
     def written(self):
@@ -248,7 +254,7 @@ class Run:
 
     def check(self, fault, calm):
         """After a fault; calm is the run without."""
-        assert self.status >= 0, f"signal {-self.status}: {self.shim.place} {self.said[-500:]}"
+        assert self.status >= 0, f"signal {-self.status}: {self.shim.place} {self.said[:3000]}"
         crypto = fault.call == "memory" and self.shim.place.startswith(("libcrypto", "libssl"))
         assert self.status in FAILED or crypto and self.status == 78, (self.status, self.said)
         usual = self.status in (0, 1, 75) or fault.call == "write"

@@ -220,6 +220,7 @@ static void walks_multiparts(void **state)
 }
 
 /* A value cannot end a part, nor begin another, whatever its part's encoding was. */
+/* conformance: 75, A31 */
 static void keeps_values_in_their_part(void **state)
 {
 	(void)state;

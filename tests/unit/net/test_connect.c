@@ -203,6 +203,7 @@ static void an_address_that_is_silent_is_not_waited_for(void **state)
 }
 
 /* manual: MBS003 */
+/* conformance: F02 */
 static void a_silent_address_times_out(void **state)
 {
 	(void)state;
