@@ -62,11 +62,13 @@ static void format_time(char out[40], uint64_t at_ms)
 	snprintf(out + length, 40 - length, ".%03uZ", (unsigned)(at_ms % 1000));
 }
 
+/* What a line of JSON may hold and nobody should see is left to \uHHHH; DEL, which JSON has no need to escape, is not.
+ */
 static json_t *octets(const char *data, size_t size)
 {
 	char shown[SHOWN_MAX];
 
-	if (bm_utf8_valid((const unsigned char *)data, size))
+	if (bm_utf8_valid((const unsigned char *)data, size) && memchr(data, 0x7f, size) == NULL)
 		return json_stringn(data, size);
 	bm_escape(shown, sizeof shown, data, size);
 	return json_string(shown);
@@ -109,7 +111,12 @@ enum bm_code bm_outcomes_write(struct bm_outcomes *outcomes, const struct bm_out
 	bool whole = true;
 	json_t *json = outcome_json(outcome, &whole);
 
-	bool written = whole && json_dumpf(json, outcomes->file, JSON_COMPACT) == 0 && fputc('\n', outcomes->file) != EOF;
+	bool plain = bm_is_printable(outcome->address, outcome->address_size) &&
+				 bm_is_printable(outcome->text, strlen(outcome->text)) &&
+				 bm_is_printable(outcome->server, strlen(outcome->server));
+	size_t flags = plain ? JSON_COMPACT : JSON_COMPACT | JSON_ENSURE_ASCII;
+
+	bool written = whole && json_dumpf(json, outcomes->file, flags) == 0 && fputc('\n', outcomes->file) != EOF;
 	int error = errno;
 	json_decref(json);
 	if (!whole)
@@ -208,8 +215,8 @@ static json_t *report_json(const struct bm_campaign *campaign, const char *state
 
 static enum bm_code dump(json_t *json, FILE *file, const char *path, struct bm_error *err)
 {
-	bool written = json_dumpf(json, file, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 && fputc('\n', file) != EOF &&
-				   fflush(file) == 0;
+	bool written = json_dumpf(json, file, JSON_INDENT(2) | JSON_REAL_PRECISION(6) | JSON_ENSURE_ASCII) == 0 &&
+				   fputc('\n', file) != EOF && fflush(file) == 0;
 	return written ? BM_OK : bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write %s", path);
 }
 
