@@ -24,24 +24,44 @@ static void say_rset(struct bm_smtp *smtp, struct bm_transaction *tx, uint64_t n
 	tx->state = BM_TRANSACTION_MAIL;
 }
 
-static bool asks_reports(const struct bm_smtp *smtp, const struct bm_transaction *tx)
+#define MORE_MAX (sizeof " SMTPUTF8 REQUIRETLS" - 1 + BM_DSN_MAIL_MAX)
+
+static size_t append(char *out, size_t size, const char *text)
 {
-	return smtp->capabilities.dsn && (tx->given.ret != NULL || tx->given.envid.size > 0);
+	size_t length = strlen(text);
+	memcpy(out + size, text, length);
+	return size + length;
+}
+
+/* What few messages ask for. */
+static size_t write_more(const struct bm_smtp *smtp, const struct bm_smtp_transaction *given, char *out)
+{
+	size_t size = 0;
+	if (given->utf8)
+		size = append(out, size, " SMTPUTF8");
+	if (given->require_tls)
+		size = append(out, size, " REQUIRETLS");
+	if (smtp->capabilities.dsn)
+		size += bm_dsn_mail(given, out + size);
+	return size;
+}
+
+static bool asks_for_more(const struct bm_smtp_transaction *given)
+{
+	return given->utf8 || given->require_tls || given->ret != NULL || given->envid.size > 0;
 }
 
 static void say_mail(struct bm_smtp *smtp, struct bm_transaction *tx, uint64_t now_ms)
 {
 	char digits[BM_NUMBER_SIZE];
+	char more[MORE_MAX];
 	bool size = smtp->capabilities.size;
 	size_t length = size ? bm_number_format(digits, tx->given.size_bytes) : 0;
+	size_t more_size = asks_for_more(&tx->given) ? write_more(smtp, &tx->given, more) : 0;
 	bool eight_bit = tx->given.eight_bit && smtp->capabilities.eight_bit_mime;
-	char reports[BM_DSN_MAIL_MAX];
-	size_t reports_size = asks_reports(smtp, tx) ? bm_dsn_mail(&tx->given, reports) : 0;
 	struct bm_span parts[] = {bm_span_of("MAIL FROM:<"), tx->given.sender, bm_span_of(size ? "> SIZE=" : ">"),
-		bm_span_make(digits, length), bm_span_of(eight_bit ? " BODY=8BITMIME" : ""),
-		bm_span_of(tx->given.utf8 ? " SMTPUTF8" : ""), bm_span_of(tx->given.require_tls ? " REQUIRETLS" : ""),
-		bm_span_make(reports, reports_size)};
-	bm_machine_say(smtp, BM_SMTP_MAIL, tx, parts, sizeof parts / sizeof parts[0], now_ms);
+		bm_span_make(digits, length), bm_span_of(eight_bit ? " BODY=8BITMIME" : ""), bm_span_make(more, more_size)};
+	bm_machine_say(smtp, BM_SMTP_MAIL, tx, parts, more_size > 0 ? 6 : 5, now_ms);
 	tx->state = BM_TRANSACTION_RCPT;
 }
 
@@ -61,7 +81,7 @@ static void say_recipient(struct bm_smtp *smtp, struct bm_transaction *tx, struc
 	bool asked = tx->given.notify != NULL && smtp->capabilities.dsn;
 	struct bm_span parts[] = {bm_span_of("RCPT TO:<"), address, bm_span_of(">"),
 		bm_span_make(reports, asked ? bm_dsn_rcpt(&tx->given, address, reports) : 0)};
-	bm_machine_say(smtp, BM_SMTP_RCPT, tx, parts, 4, now_ms);
+	bm_machine_say(smtp, BM_SMTP_RCPT, tx, parts, asked ? 4 : 3, now_ms);
 }
 
 static bool say_rcpt(struct bm_smtp *smtp, struct bm_transaction *tx, uint64_t now_ms)

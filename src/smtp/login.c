@@ -17,9 +17,16 @@ static void end(struct bm_smtp *smtp, const struct bm_reply *reply, bool final, 
 	smtp->closing.final = final;
 }
 
-/* No secret leaves a capacity that was too small: what realloc leaves behind nobody wipes. */
+static void forget(struct bm_smtp *smtp)
+{
+	bm_secret_wipe(smtp->response.data, smtp->response.capacity);
+	bm_buf_clear(&smtp->response);
+}
+
+/* As much as may be needed, at once: what realloc leaves behind nobody wipes. */
 static bool reserve(struct bm_smtp *smtp)
 {
+	forget(smtp);
 	bool there = bm_buf_reserve(&smtp->response, BM_SASL_LINE_MAX) == BM_OK;
 	smtp->starved = smtp->starved || !there;
 	return there;
@@ -27,18 +34,27 @@ static bool reserve(struct bm_smtp *smtp)
 
 void bm_login_wipe(struct bm_smtp *smtp)
 {
-	bm_secret_wipe(smtp->response.data, smtp->response.capacity);
-	bm_buf_clear(&smtp->response);
+	forget(smtp);
 	bm_sasl_free(smtp->sasl);
 	smtp->sasl = NULL;
 }
 
-/* Says what stands in parts, its last part a secret; shown is what events say of it. */
-static void say(struct bm_smtp *smtp, const struct bm_span *parts, size_t count, const char *shown, uint64_t now_ms)
+/* A shorter one stands in any text. */
+static bool holds(struct bm_span text, struct bm_span part)
 {
-	bm_machine_say_secret(smtp, parts, count, bm_span_of(shown), now_ms);
-	bm_secret_wipe(smtp->response.data, smtp->response.capacity);
-	bm_buf_clear(&smtp->response);
+	return part.size >= 4 && memmem(text.data, text.size, part.data, part.size) != NULL;
+}
+
+/* "500 what is AHVzZXIAcGFzcw==?": some servers repeat what they do not understand. A challenge is not shown anyway. */
+void bm_login_hide(struct bm_smtp *smtp, struct bm_reply *reply)
+{
+	bool repeats =
+		holds(reply->raw, bm_buf_view(&smtp->response)) || holds(reply->raw, bm_secret_reveal(smtp->login->secret));
+	if (reply->code == 334 || !repeats)
+		return;
+	int size = snprintf(smtp->hidden, sizeof smtp->hidden, "%d (it repeats a secret)\r\n", reply->code);
+	reply->raw = bm_span_make(smtp->hidden, (size_t)size);
+	reply->lines = 1;
 }
 
 static void say_auth(struct bm_smtp *smtp, bool has, uint64_t now_ms)
@@ -49,7 +65,7 @@ static void say_auth(struct bm_smtp *smtp, bool has, uint64_t now_ms)
 	char shown[64];
 
 	snprintf(shown, sizeof shown, "AUTH %s%s", name, has ? " (secret)" : "");
-	say(smtp, parts, 4, shown, now_ms);
+	bm_machine_say_secret(smtp, parts, 4, bm_span_of(shown), now_ms);
 }
 
 /* What stands behind the keyword, of all lines that begin with it, AUTH= too: older servers say both. */
@@ -138,7 +154,7 @@ void bm_login_challenged(struct bm_smtp *smtp, struct bm_answer *answer)
 	enum bm_code code = respond(smtp, &answer->reply);
 	struct bm_span response = bm_buf_view(&smtp->response);
 	if (code == BM_OK)
-		say(smtp, &response, 1, "(secret)", answer->now_ms);
+		bm_machine_say_secret(smtp, &response, 1, bm_span_of("(secret)"), answer->now_ms);
 	else if (code == BM_E_NOMEM)
 		smtp->starved = true;
 	else

@@ -326,20 +326,28 @@ static void tell_reply(struct bm_smtp *smtp, const struct bm_answer *answer)
 }
 
 /*
- * The command that is answered. In LMTP the end of data is until all that were taken had their reply, and each has the
- * whole time for it: it is delivered to one after the other.
+ * In LMTP the end of data is until all that were taken had their reply, and each has the whole time for it: it is
+ * delivered to one after the other.
  */
-static struct bm_expected cut_expected(struct bm_smtp *smtp, uint64_t now_ms)
+static bool stays(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	const struct bm_expected *head = bm_pipeline_head(&smtp->pipeline);
-	if (smtp->lmtp && head->command == BM_SMTP_END_OF_DATA && --head->tx->ends > 0) {
-		smtp->pipeline.head_since_ms = now_ms;
-		return *head;
-	}
-	struct bm_expected expected = bm_pipeline_pop(&smtp->pipeline, now_ms);
-	if (expected.tx != NULL)
-		expected.tx->due--;
-	return expected;
+	if (!smtp->lmtp || head->command != BM_SMTP_END_OF_DATA || --head->tx->ends == 0)
+		return false;
+	smtp->pipeline.head_since_ms = answer->now_ms;
+	answer->expected = *head;
+	answer->tx = head->tx;
+	return true;
+}
+
+static void pop(struct bm_smtp *smtp, struct bm_answer *answer)
+{
+	if (stays(smtp, answer))
+		return;
+	answer->expected = bm_pipeline_pop(&smtp->pipeline, answer->now_ms);
+	answer->tx = answer->expected.tx;
+	if (answer->tx != NULL)
+		answer->tx->due--;
 }
 
 /* What such a command asks for may be long. */
@@ -350,10 +358,11 @@ static bool is_for_text(enum bm_smtp_command command)
 
 static void match(struct bm_smtp *smtp, struct bm_answer *answer)
 {
-	answer->expected = cut_expected(smtp, answer->now_ms);
-	answer->tx = answer->expected.tx;
+	pop(smtp, answer);
 	if (answer->reply.raw.size > BM_MACHINE_KEPT_MAX && !is_for_text(answer->expected.command))
 		bm_reply_cut(&answer->reply, BM_MACHINE_KEPT_MAX);
+	if (answer->expected.command == BM_SMTP_AUTH)
+		bm_login_hide(smtp, &answer->reply);
 	if (!smtp->tell)
 		return;
 	bm_reply_find_enhanced(&answer->reply);

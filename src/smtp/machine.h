@@ -132,7 +132,8 @@ struct bm_smtp {
 	struct bm_reply hello; /* the reply to EHLO, code 0 without one */
 
 	struct bm_sasl *sasl;   /* while it logs in */
-	struct bm_buf response; /* of sasl, empty between the verbs */
+	struct bm_buf response; /* what it said last, until that was answered */
+	char hidden[48];        /* a reply to it that is not shown as it is */
 
 	uint64_t mails; /* MAIL commands said or sure to be said */
 	struct bm_transactions transactions;
@@ -219,6 +220,8 @@ void bm_login_taken(struct bm_smtp *smtp, struct bm_answer *answer);
 void bm_login_challenged(struct bm_smtp *smtp, struct bm_answer *answer);
 void bm_login_refused(struct bm_smtp *smtp, struct bm_answer *answer);
 void bm_login_left(struct bm_smtp *smtp, struct bm_answer *answer);
+/* The reply's text, when it repeats what was said, is another from here on. */
+void bm_login_hide(struct bm_smtp *smtp, struct bm_reply *reply);
 /* Forgets all that it knows of secrets. */
 void bm_login_wipe(struct bm_smtp *smtp);
 

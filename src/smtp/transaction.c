@@ -94,7 +94,7 @@ enum bm_code bm_transaction_check(
 	enum bm_code code = check_addresses(given, err);
 	if (code == BM_OK)
 		code = check_content(given, err);
-	if (code == BM_OK)
+	if (code == BM_OK && (given->ret != NULL || given->notify != NULL || given->envid.size > 0))
 		code = bm_dsn_check(given, err);
 	return code == BM_OK ? check_support(server, given, err) : code;
 }

@@ -46,6 +46,7 @@ struct model {
 	bool goes_on;        /* 354 to DATA though nobody was taken */
 	bool refuses_unread; /* a chunk, before it was read */
 	bool leaves;         /* it may say 421 or refuse RSET */
+	bool lmtp;           /* LHLO, and at the end of data a reply for each recipient taken */
 };
 
 static inline uint64_t model_roll(uint64_t *dice, uint64_t sides)
@@ -107,22 +108,36 @@ static inline bool model_decide(struct model *model, const char *yes)
 	return good;
 }
 
-/* Everybody in the envelope gets what was read. Nobody may get what was written for another. */
-static inline void model_deliver(struct model *model)
+/* Nobody may get what was written for another. */
+static inline void model_deliver_to(struct model *model, const struct model_recipient *to)
 {
 	char expected[MODEL_CONTENT_MAX];
-	for (size_t i = 0; i < model->envelope_count; i++) {
-		const struct model_recipient *to = &model->envelope[i];
-		size_t size = model_content(to->tx, false, expected);
-		assert_true(bm_span_equal(bm_buf_view(&model->body), bm_span_make(expected, size)));
-		model->delivered[to->tx][to->index]++;
-		model->said_by[to->tx] = model->out.size;
+	size_t size = model_content(to->tx, false, expected);
+	assert_true(bm_span_equal(bm_buf_view(&model->body), bm_span_make(expected, size)));
+	model->delivered[to->tx][to->index]++;
+	model->said_by[to->tx] = model->out.size;
+}
+
+/* Everybody in the envelope gets what was read. */
+static inline void model_deliver(struct model *model)
+{
+	for (size_t i = 0; i < model->envelope_count; i++)
+		model_deliver_to(model, &model->envelope[i]);
+}
+
+static inline void model_deliver_each(struct model *model)
+{
+	for (size_t i = 0; i < model->envelope_count && !model->gone; i++) {
+		if (model_decide(model, "250 2.0.0 queued\r\n"))
+			model_deliver_to(model, &model->envelope[i]);
 	}
 }
 
 static inline void model_end_content(struct model *model)
 {
-	if (model_decide(model, "250 2.0.0 queued\r\n"))
+	if (model->lmtp)
+		model_deliver_each(model);
+	else if (model_decide(model, "250 2.0.0 queued\r\n"))
 		model_deliver(model);
 	model_reset(model);
 }
@@ -225,7 +240,7 @@ static inline bool model_is(const char *line, const char *verb)
 
 static inline void model_command(struct model *model, const char *line)
 {
-	if (model_is(line, "EHLO "))
+	if (model_is(line, model->lmtp ? "LHLO " : "EHLO "))
 		model_hello(model);
 	else if (model_is(line, "RSET"))
 		model_rset(model);

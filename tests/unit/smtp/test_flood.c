@@ -346,8 +346,7 @@ static void keyword_bombs(void **state)
 	(void)state;
 	static const char *const lines[] = {"SIZE 99999999999999999999", "SIZE -1", "AUTH PLAIN LOGIN CRAM-MD5 X-A X-B X-C",
 		"AUTH=", "PIPELINING", "LIMITS MAILMAX=999999 RCPTMAX=99999999999", "X",
-		"AUTH A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A "
-		"A A"};
+		"AUTH A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A A"};
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
 		for (size_t count_of = 100; count_of <= 101; count_of++) {
 			struct flood flood;

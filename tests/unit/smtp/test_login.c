@@ -304,6 +304,50 @@ static void no_event_shows_what_was_said(void **state)
 	}
 }
 
+/* Nor what a server repeats of it. */
+/* conformance: A34 */
+static void no_event_shows_what_is_repeated(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *mechanisms;
+		const char *pieces[PIECES_MAX];
+		const char *told;
+	} cases[] = {
+		{"PLAIN", {GO, OFFER("PLAIN"), "500 what is AHVzZXIAcGFzcw== to me?\r\n"}, "500 (it repeats a secret)"},
+		{"PLAIN", {GO, OFFER("PLAIN"), "535-no\r\n535 pass is wrong\r\n"}, "535 (it repeats a secret)"},
+		{"LOGIN", {GO, OFFER("LOGIN"), ASK_USER, ASK_PASS, "421 cGFzcw==\r\n"}, "421 (it repeats a secret)"},
+		{"LOGIN", {GO, OFFER("LOGIN"), ASK_USER, ASK_PASS, "535 no\r\n"}, "535 no"},
+	};
+	for (size_t i = 0; i < 2 * (sizeof cases / sizeof cases[0]); i++) {
+		struct secrets secrets;
+		struct peer peer;
+		struct bm_smtp_event event;
+		size_t told = 0;
+		secrets_init(&secrets, cases[i / 2].mechanisms, "pass");
+		start(&peer, &secrets, WHOLE, true);
+		for (size_t k = 0; cases[i / 2].pieces[k] != NULL; k++) {
+			const char *piece = cases[i / 2].pieces[k];
+			size_t first = i % 2 == 0 ? strlen(piece) : 5;
+			bm_smtp_feed(peer.smtp, piece, first, 0);
+			bm_smtp_feed(peer.smtp, piece + first, strlen(piece) - first, 0);
+			while (bm_smtp_next_event(peer.smtp, &event)) {
+				assert_not_told(&event, "cGFzc");
+				assert_not_told(&event, "pass");
+				bool ends = event.reply.code >= 400;
+				told += ends;
+				if (ends)
+					assert_true(bm_span_equal(bm_span_trim(event.reply.raw), bm_span_of(cases[i / 2].told)));
+			}
+			bm_smtp_sent(peer.smtp, SIZE_MAX, 0);
+		}
+		/* REPLY and CLOSED */
+		assert_int_equal(told, 2);
+		peer_deinit(&peer);
+		bm_secret_free(secrets.secret);
+	}
+}
+
 /* What was sent is nowhere: the octets that the output lent are wiped. */
 /* conformance: A34 */
 static void wipes_what_was_sent(void **state)
@@ -451,6 +495,7 @@ int main(void)
 		cmocka_unit_test(forgets_a_list_said_in_clear),
 		cmocka_unit_test(says_why),
 		cmocka_unit_test(no_event_shows_what_was_said),
+		cmocka_unit_test(no_event_shows_what_is_repeated),
 		cmocka_unit_test(wipes_what_was_sent),
 		cmocka_unit_test(a_long_secret_waits_for_its_turn),
 		cmocka_unit_test(a_challenge_has_its_bounds),

@@ -234,15 +234,30 @@ static void submit_reported(struct opening *opening, const struct bm_span *recip
 		opening->submitted++;
 }
 
+/* So much that what is kept of EHLO must be copied. */
+static void greet_at_length(struct opening *opening)
+{
+	char line[1000];
+	memset(line, 'x', sizeof line);
+	memcpy(line, "220-", 4);
+	memcpy(line + sizeof line - 2, "\r\n", 2);
+	for (size_t i = 0; i < 20; i++)
+		bm_smtp_feed(opening->smtp, line, sizeof line, 0);
+	bm_smtp_feed(opening->smtp, "220 hi\r\n", 8, 0);
+	bm_smtp_sent(opening->smtp, SIZE_MAX, 0);
+	see_opening(opening);
+}
+
 static void open_and_send(struct opening *opening)
 {
-	static const char *const said[] = {"220 hi\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n",
-		"250-x\r\n250-AUTH LOGIN\r\n250-PIPELINING\r\n250-SMTPUTF8\r\n250 DSN\r\n", "334 VXNlcm5hbWU6\r\n",
-		"334 UGFzc3dvcmQ6\r\n", "235-in\r\n235 in\r\n", "250\r\n250\r\n550-no\r\n550 no\r\n250\r\n354\r\n",
-		"250-first\r\n250 first\r\n", "451 last\r\n"};
+	static const char *const said[] = {"250-x\r\n250 STARTTLS\r\n", "220 go\r\n",
+		"250-a name of some length\r\n250-AUTH LOGIN\r\n250-PIPELINING\r\n250-SMTPUTF8\r\n250 DSN\r\n",
+		"334 VXNlcm5hbWU6\r\n", "334 UGFzc3dvcmQ6\r\n", "235-in\r\n235 in\r\n",
+		"250\r\n250\r\n550-no\r\n550 no\r\n250\r\n354\r\n", "250-first\r\n250 first\r\n", "451 last\r\n"};
 	struct bm_span recipients[3];
 	for (size_t i = 0; i < 3; i++)
 		recipients[i] = bm_span_of("\xc3\xa4@x");
+	greet_at_length(opening);
 	for (size_t i = 0; i < sizeof said / sizeof said[0] && !opening->closed; i++) {
 		bm_smtp_feed(opening->smtp, said[i], strlen(said[i]), 0);
 		see_opening(opening);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whole sessions by dice, always the same ones: what the server stored for each recipient is what the client says
- * became of it, in every mode, whatever is refused, however the octets are cut and wherever the connection ends.
+ * became of it, in every mode and in LMTP, whatever is refused, however the octets are cut and wherever the connection
+ * ends.
  */
 #include "model.h"
 
@@ -192,6 +193,7 @@ static void start(struct trial *trial, uint64_t seed)
 	model_init(model, seed);
 	model->pipelining = seed % 5 != 0;
 	model->chunking = seed % 3 != 0;
+	model->lmtp = seed % 7 == 0;
 	model->keeps_envelope = roll(trial, 2) == 0;
 	model->goes_on = roll(trial, 2) == 0;
 	model->refuses_unread = roll(trial, 2) == 0;
@@ -200,6 +202,7 @@ static void start(struct trial *trial, uint64_t seed)
 	options.domain = "me.example";
 	options.pipelining = (enum bm_smtp_pipelining)(seed % 4);
 	options.depth = 1 + roll(trial, 12);
+	options.lmtp = model->lmtp;
 	options.tell = roll(trial, 2) == 0;
 	assert_int_equal(bm_smtp_new(&trial->smtp, &options, 0, NULL), BM_OK);
 }
