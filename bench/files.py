@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The lists and messages that the senders read, made once each in a scratch folder."""
 
+import subprocess
 import threading
 
 SENDER = "bounce@list.example.com"
@@ -58,6 +59,19 @@ class Files:
 
     def body(self, size):
         return self.path(f"body-{size}.txt", lambda file: file.write(LINE * (size // len(LINE) + 1)))
+
+    def certificate(self):
+        """Of 127.0.0.1, signed by itself, with its key: server and client read the same file."""
+
+        def write(file):
+            names = ("-subj", "/CN=sink", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2")
+            kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "-")
+            file.flush()
+            subprocess.run(
+                ["openssl", "req", "-x509", *kind, *names], stdout=file, stderr=subprocess.DEVNULL, check=True
+            )
+
+        return self.path("certificate.pem", write)
 
     def clear(self):
         with self.lock:

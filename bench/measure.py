@@ -70,12 +70,13 @@ class Plan:
     how: dict  # further arguments of Bench.run
     base: Run  # a short one
     waits: bool  # mostly for the wire: its runs can be made together
+    sets_up: bool = False  # what setting up takes does not count
     runs: list = field(default_factory=list)
     failed: str = ""
 
     def rate(self, run):
-        """On a long wire without what setting up takes."""
-        if not self.how.get("round_trip_ms"):
+        """On a long wire, or where asked for, without what setting up takes."""
+        if not self.how.get("round_trip_ms") and not self.sets_up:
             return run.rate()
         return (run.recipients - self.base.recipients) / max(run.seconds - self.base.seconds, 1e-6)
 
@@ -195,6 +196,12 @@ class Bench:
         waits = bool(how.get("round_trip_ms")) and tried.cpu < IDLE_SHARE * tried.seconds
         return Plan(sender, work.of(count), how, base, waits)
 
+    def plan_like(self, plan, sender, **how):
+        """The same work done by another, whose setting up does not count."""
+        small = plan.work.of(plan.base.recipients // plan.work.recipients)
+        base = min((self.run(sender, small, **how) for _ in range(2)), key=lambda run: run.cpu)
+        return Plan(sender, plan.work, how, base, False, sets_up=True)
+
     def repeat(self, plans):
         """The long runs. In rounds, so that a machine that changes its mind changes it for all."""
         for plan in plans:
@@ -213,6 +220,11 @@ class Bench:
             plan.runs.append(self.run(plan.sender, plan.work, **plan.how))
         except Failed as error:
             plan.failed = str(error)
+
+    def shake(self, sender, count, options):
+        """Handshakes with a fresh sink: what usage.c says of them."""
+        with child((PROGRAMS / "sink", "--listen", "127.0.0.1:0", *options), self.priority) as (port, _):
+            return self.run_command(sender, Work(count, 1, 1, 0, servers=(f"127.0.0.1:{port}",)))
 
     def calls(self, sender, work):
         """System calls a recipient: a longer run less a shorter one, counted by strace. None without strace."""

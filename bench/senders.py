@@ -183,9 +183,9 @@ def limits():
     return [limit("lockstep"), limit("group"), limit("stream")]
 
 
-def bulkmail(mode, personal, trusted=True):
+def bulkmail(mode, personal, trusted=True, secure=False):
     """personal: a CSV list and a message with slots, else plain addresses and one text for all. trusted: duplicates are
-    not looked for."""
+    not looked for. secure: over TLS, the server's certificate being verified."""
 
     def command(work, made):
         servers = [word for server in work.servers for word in ("--server", server)]
@@ -196,6 +196,8 @@ def bulkmail(mode, personal, trusted=True):
         }
         if trusted:
             attributes["Trusting"] = "duplicates"
+        if secure:
+            attributes |= {"tls": "verify", "tls_wrapper": 1, "tls_ca_file": made.certificate()}
         if work.recipients > 1:
             attributes["envelope_limit"] = work.recipients
         settings = [word for name, value in attributes.items() for word in ("--set", f"{name}={value}")]
@@ -208,10 +210,25 @@ def bulkmail(mode, personal, trusted=True):
         ]
 
     return Sender(
-        name=f"bulkmail {mode}, {'CSV' if personal else 'plain'}",
+        name=f"bulkmail {mode}, {'CSV' if personal else 'plain'}{', TLS' if secure else ''}",
         kind="bulkmail",
         command=command,
         needs=program_missing(BULKMAIL, "build/bulkmail is missing"),
         limit="limit, stream" if mode in ("stream", "auto") else "limit, group",
         mode=mode,
+    )
+
+
+def handshakes(mode, resumed):
+    """mode: ours, or openssl alone; all but the first resumed, or none."""
+
+    def command(work, made):
+        counts = ("--count", work.transactions, *(["--resumed"] if resumed else []))
+        return [PROGRAMS / "handshake", "--server", work.servers[0], "--ca", made.certificate(), "--mode", mode, *counts]
+
+    return Sender(
+        name="bulkmail" if mode == "ours" else "OpenSSL alone",
+        kind="limit",
+        command=command,
+        needs=program_missing(PROGRAMS / "handshake", "it was not built"),
     )

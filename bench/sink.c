@@ -4,12 +4,15 @@
  * SIGTERM it says in one JSON object what it got, the time from the first accepted connection to the last acknowledged
  * message, and its own CPU time.
  *
- *   sink --listen ADDRESS:PORT [--extensions LIST] [--pace-us N]
+ *   sink --listen ADDRESS:PORT [--extensions LIST] [--pace-us N] [--tls FILE | --tls-afresh FILE]
  *
- * With --pace-us it is a slow server: N µs a message, whatever the number of connections.
+ * With --tls, a PEM file with certificate and key, it speaks TLS from the first octet on; with --tls-afresh no session
+ * is resumed. With --pace-us it is a slow
+ * server: N µs a message, whatever the number of connections.
  */
 #include "net.h"
 #include "sink/discard.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -23,12 +26,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK_SIZE (256U << 10)
+#define BLOCK_SIZE ((ssize_t)256 << 10)
 #define EVENTS_MAX 256
 #define NS_A_SECOND UINT64_C(1000000000)
 
 struct conn {
 	int fd;
+	struct bench_tls_conn *tls; /* NULL: none */
 	uint32_t interest;
 	bool held; /* a slow server's reply waits */
 	bool dead; /* ended while it was held */
@@ -52,6 +56,7 @@ struct sink {
 	struct conn **held_end;
 	struct bm_sink_shared shared;
 	unsigned char *block;
+	struct bench_tls *tls;
 	struct conn *all;
 };
 
@@ -69,30 +74,41 @@ static void conn_free(struct conn *conn)
 	*conn->at = conn->after;
 	if (conn->after != NULL)
 		conn->after->at = conn->at;
+	bench_tls_close(conn->tls);
 	close(conn->fd);
 	bm_sink_discard_deinit(&conn->discard);
 	free(conn);
 }
 
-/* Sends what it can; what is left waits, and so does the input. */
-static void answer(struct sink *sink, struct conn *conn)
+static ssize_t conn_send(struct conn *conn, struct bm_span out)
+{
+	if (conn->tls != NULL)
+		return bench_tls_send(conn->tls, out.data, out.size);
+	return send(conn->fd, out.data, out.size, MSG_NOSIGNAL);
+}
+
+/* Sends what it can; what is left waits, and so does the input. False: the connection is gone. */
+static bool answer(struct sink *sink, struct conn *conn)
 {
 	struct bm_buf *out = &conn->discard.out;
 
 	while (out->size > 0) {
-		ssize_t sent = send(conn->fd, out->data, out->size, MSG_NOSIGNAL);
+		ssize_t sent = conn_send(conn, bm_buf_view(out));
 		if (sent < 0 && errno == EAGAIN)
 			break;
 		if (sent < 0) {
 			conn_free(conn);
-			return;
+			return false;
 		}
 		bm_buf_consume(out, (size_t)sent);
 	}
-	if (out->size == 0 && (conn->discard.quit || conn->discard.broken))
+	if (out->size == 0 && (conn->discard.quit || conn->discard.broken)) {
 		conn_free(conn);
-	else
-		watch(sink, conn, out->size > 0 ? EPOLLOUT : EPOLLIN);
+		return false;
+	}
+	bool shaking = conn->tls != NULL && bench_tls_is_shaking(conn->tls);
+	watch(sink, conn, out->size > 0 && !shaking ? EPOLLOUT : EPOLLIN);
+	return true;
 }
 
 static void hold(struct sink *sink, struct conn *conn, uint64_t messages, uint64_t now)
@@ -118,31 +134,43 @@ static void release(struct sink *sink, uint64_t now)
 		if (conn->dead)
 			conn_free(conn);
 		else
-			answer(sink, conn);
+			(void)answer(sink, conn);
 	}
+}
+
+/* One read. False: there is no reading on now. */
+static bool take_some(struct sink *sink, struct conn *conn, size_t size)
+{
+	uint64_t before = sink->shared.counters.transactions;
+
+	bm_sink_discard_feed(&conn->discard, &sink->shared, bm_span_make(sink->block, size));
+	uint64_t messages = sink->shared.counters.transactions - before;
+	if (messages == 0)
+		return answer(sink, conn);
+	if (sink->pace_ns > 0) {
+		hold(sink, conn, messages, bench_now_ns());
+		return false;
+	}
+	bool alive = answer(sink, conn);
+	sink->last_ns = bench_now_ns();
+	return alive;
 }
 
 static void take(struct sink *sink, struct conn *conn)
 {
-	ssize_t got = recv(conn->fd, sink->block, BLOCK_SIZE, 0);
-	uint64_t before = sink->shared.counters.transactions;
+	ssize_t got = 0;
 
-	if (got < 0 && errno == EAGAIN)
+	do {
+		got = conn->tls != NULL ? bench_tls_recv(conn->tls, sink->block, (size_t)BLOCK_SIZE)
+								: recv(conn->fd, sink->block, (size_t)BLOCK_SIZE, 0);
+		/* what OpenSSL holds no descriptor tells of */
+	} while (got > 0 && take_some(sink, conn, (size_t)got) && conn->tls != NULL && got == BLOCK_SIZE);
+	if (got > 0)
 		return;
-	if (got <= 0) {
+	if (got == 0 || errno != EAGAIN)
 		conn_free(conn);
-		return;
-	}
-	bm_sink_discard_feed(&conn->discard, &sink->shared, bm_span_make(sink->block, (size_t)got));
-	uint64_t messages = sink->shared.counters.transactions - before;
-	if (messages == 0) {
-		answer(sink, conn);
-	} else if (sink->pace_ns > 0) {
-		hold(sink, conn, messages, bench_now_ns());
-	} else {
-		answer(sink, conn);
-		sink->last_ns = bench_now_ns();
-	}
+	else if (conn->tls != NULL && conn->discard.out.size > 0)
+		(void)answer(sink, conn);
 }
 
 static void add_conn(struct sink *sink, int fd)
@@ -160,11 +188,13 @@ static void add_conn(struct sink *sink, int fd)
 	sink->all = conn;
 	conn->interest = EPOLLIN;
 	bench_set_nodelay(fd);
+	if (sink->tls != NULL)
+		conn->tls = bench_tls_accept(sink->tls, fd);
 	bm_sink_discard_init(&conn->discard);
 	sink->shared.counters.connections++;
 	if (sink->first_ns == 0)
 		sink->first_ns = bench_now_ns();
-	answer(sink, conn);
+	(void)answer(sink, conn);
 }
 
 static void accept_all(struct sink *sink)
@@ -183,7 +213,7 @@ static void conn_event(struct sink *sink, struct conn *conn, uint32_t events)
 		(void)epoll_ctl(sink->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
 		conn->dead = true;
 	} else if ((events & EPOLLOUT) != 0) {
-		answer(sink, conn);
+		(void)answer(sink, conn);
 	} else {
 		take(sink, conn);
 	}
@@ -256,7 +286,7 @@ static void start(struct sink *sink, const char *where, const char *extensions)
 
 	if (bm_sink_shared_init(&sink->shared, extensions, false, &err) != BM_OK)
 		bench_die(err.text);
-	sink->block = malloc(BLOCK_SIZE);
+	sink->block = malloc((size_t)BLOCK_SIZE);
 	sink->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (sink->block == NULL || sink->epoll_fd < 0)
 		bench_die("cannot start");
@@ -278,6 +308,8 @@ int main(int argc, char **argv)
 		{"listen", required_argument, NULL, 'l'},
 		{"extensions", required_argument, NULL, 'e'},
 		{"pace-us", required_argument, NULL, 'p'},
+		{"tls", required_argument, NULL, 't'},
+		{"tls-afresh", required_argument, NULL, 'f'},
 		{0},
 	};
 	struct sink sink = {0};
@@ -291,6 +323,8 @@ int main(int argc, char **argv)
 			extensions = optarg;
 		else if (c == 'p')
 			sink.pace_ns = bench_number(optarg, UINT32_MAX) * 1000;
+		else if (c == 't' || c == 'f')
+			sink.tls = bench_tls_new(optarg, c == 't');
 		else
 			return 64;
 	}
@@ -299,6 +333,7 @@ int main(int argc, char **argv)
 	report(&sink);
 	while (sink.all != NULL)
 		conn_free(sink.all);
+	bench_tls_free(sink.tls);
 	bm_sink_shared_deinit(&sink.shared);
 	free(sink.block);
 	return 0;

@@ -4,12 +4,13 @@
 import shutil
 import socket
 import statistics
+import subprocess
 import sys
 from dataclasses import dataclass, field
 
 import senders
-from measure import Failed
-from senders import MODES, Work, bulkmail
+from measure import Failed, Figures
+from senders import MODES, Work, bulkmail, handshakes
 
 # What the others are held against.
 BASIS = ("smtp-source", "limit, group", "limit, stream")
@@ -17,6 +18,7 @@ PACE = 50  # how many times slower the slow server is
 FOUR_CONNECTIONS = 8  # to each of the four servers
 FOUR_LENGTH = 6  # times the usual run: the rate is asked for, not how it begins and ends
 GROWTH_BUDGET = 60  # seconds for the runs of one size; one run is made in any case
+HANDSHAKES = 1500  # of a run
 MEBIBYTE = 1 << 20
 
 
@@ -190,6 +192,93 @@ class FourServers:
         )
 
 
+@dataclass
+class Secured:
+    """The same work in clear and over TLS."""
+
+    mode: str
+    size: int
+    plain: Figures
+    secure: Figures
+
+
+@dataclass
+class Handshakes:
+    sender: str
+    resumed: bool
+    runs: int
+    rate: float
+    lowest: float
+    highest: float
+    cpu_us: float
+
+
+@dataclass
+class Tls:
+    title: str
+    sizes: tuple = (2048, 51200)
+    modes: tuple = ("message", "stream")
+    rows: list = field(default_factory=list)
+    handshakes: list = field(default_factory=list)
+    left_out: dict = field(default_factory=dict)
+
+    def measure(self, bench, quick, like):
+        del like
+        try:
+            certificate = bench.made.certificate()
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.left_out["TLS"] = f"the openssl command: {error}"
+            return
+        for size in self.sizes:
+            for mode in self.modes:
+                self.measure_bulk(bench, mode, size, ("--tls", certificate))
+        for resumed in (False, True):
+            option = "--tls" if resumed else "--tls-afresh"
+            self.measure_handshakes(bench, resumed, (option, certificate), HANDSHAKES // 5 if quick else HANDSHAKES)
+
+    def measure_bulk(self, bench, mode, size, options):
+        work = Work(1, 20, 1, size)
+        try:
+            plain = bench.plan(bulkmail(mode, True), work)
+            plain.sets_up = True
+            plans = [plain, bench.plan_like(plain, bulkmail(mode, True, secure=True), sinks=(options,))]
+            bench.repeat(plans)
+            row = Secured(mode, size, *(plan.figures() for plan in plans))
+        except Failed as error:
+            self.left_out[f"{mode}, {size:,} octets"] = str(error)
+            say(f"  {mode}, {size}: left out: {error}")
+            return
+        self.rows.append(row)
+        say(f"  {mode}, {size}: {row.plain.rate:,.0f}/s in clear, {row.secure.rate:,.0f}/s over TLS")
+
+    def measure_handshakes(self, bench, resumed, options, count):
+        both = [handshakes(mode, resumed) for mode in ("openssl", "ours")]
+        runs = {sender.name: [] for sender in both}
+        try:
+            bases = {sender.name: bench.shake(sender, count // 10, options) for sender in both}
+            for _ in range(bench.runs):
+                for sender in both:
+                    runs[sender.name].append(bench.shake(sender, count, options))
+        except Failed as error:
+            self.left_out[f"handshakes, {'resumed' if resumed else 'full'}"] = str(error)
+            say(f"  handshakes: left out: {error}")
+            return
+        for sender in both:
+            self.handshakes.append(handshake_row(sender.name, resumed, count - count // 10, bases, runs))
+
+    def find(self, mode, size):
+        return next((row for row in self.rows if (row.mode, row.size) == (mode, size)), None)
+
+
+def handshake_row(name, resumed, more, bases, runs):
+    """Of the long runs less what the short one took."""
+    rates = [more / max(run["wall_seconds"] - bases[name]["wall_seconds"], 1e-6) for run in runs[name]]
+    cpu = statistics.median(run["cpu_seconds"] - bases[name]["cpu_seconds"] for run in runs[name])
+    row = Handshakes(name, resumed, len(rates), statistics.median(rates), min(rates), max(rates), cpu / more * 1e6)
+    say(f"  {name}, {'resumed' if resumed else 'full'} handshakes: {row.rate:,.0f}/s, {row.cpu_us:.0f} µs CPU")
+    return row
+
+
 class nobody:
     """A port that refuses: it is taken, but nobody listens."""
 
@@ -211,10 +300,11 @@ def all_tables():
         "100-ms": Grid("2 kB, 100 ms round trip", 2048, round_trip_ms=100),
         "growth": Growth("Growth with the list"),
         "four-servers": FourServers("Four servers, one dead, one slow"),
+        "tls": Tls("TLS"),
     }
 
 
-QUICK = ("2k", "100-recipients", "20-ms", "growth", "four-servers")
+QUICK = ("2k", "100-recipients", "20-ms", "growth", "four-servers", "tls")
 
 
 def has_strace():

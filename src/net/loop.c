@@ -372,7 +372,7 @@ enum bm_code bm_link_new(struct bm_link **out, struct bm_loop *loop, struct bm_s
 	loop->links = link;
 	if (!link->pollable || !ask(link, UV_READABLE))
 		chain_add(link, CHAIN_READY);
-	stir(link);
+	bm_link_stir(&link->base);
 	*out = &link->base;
 	return BM_OK;
 }

@@ -61,7 +61,7 @@ void bm_loop_write(struct bm_loop *loop);
  */
 bool bm_loop_watch(struct bm_loop *loop, int fd);
 
-/* Takes smtp and stream, also when it fails. The link is touched no sooner than something happens. */
+/* Takes smtp and stream, also when it fails. The machine may have events already: the next round touches the link. */
 enum bm_code bm_link_new(struct bm_link **out, struct bm_loop *loop, struct bm_smtp *smtp, struct bm_stream *stream,
 	void *user, struct bm_error *err) BM_MUST_CHECK;
 

@@ -38,6 +38,7 @@ struct tls_stream {
 	SSL *ssl;
 	enum bm_stream_status read_status; /* of the last read from below */
 	unsigned reads_left;
+	bool drained;                /* the last read from below did not fill the buffer */
 	enum bm_stream_status ended; /* what all reads come to from now on; OK: not yet */
 	bool shut;                   /* nothing can be written any more */
 	bool failed;                 /* TLS itself: there is no bidding farewell */
@@ -57,6 +58,13 @@ struct cursor {
 	size_t count;
 	size_t offset; /* into the first */
 };
+
+/* OpenSSL takes an older error for one of the call that follows. There is hardly ever one, and to look is cheap. */
+static void forget_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
 
 static struct tls_stream *tls_of(struct bm_stream *stream)
 {
@@ -79,6 +87,7 @@ static int carry_in(BIO *bio, char *data, int size)
 	if (tls->reads_left > 0) {
 		tls->reads_left--;
 		tls->read_status = bm_stream_read(tls->under, data, (size_t)size, &done);
+		tls->drained = done < (size_t)size;
 	}
 	if (tls->read_status == BM_STREAM_OK)
 		return (int)done;
@@ -129,7 +138,7 @@ static void note_failure(struct tls_stream *tls, const char *phase)
 	else
 		snprintf(tls->peer.reason, sizeof tls->peer.reason, "TLS %s failed: %s", phase,
 			text != NULL ? text : "unknown error");
-	ERR_clear_error();
+	forget_errors();
 }
 
 /* Octets of records that are underneath now, and were not told yet. */
@@ -232,7 +241,7 @@ static enum bm_stream_status tls_write(
 	bool more = true;
 
 	*done = 0;
-	ERR_clear_error();
+	forget_errors();
 	/* what an earlier call began comes first: the caller's octets begin with it */
 	for (bool first = true; more; first = false) {
 		status = flush(tls);
@@ -273,6 +282,9 @@ static enum bm_stream_status read_records(struct tls_stream *tls, unsigned char 
 		int result = SSL_read_ex(tls->ssl, data + *done, size - *done, &got);
 		*done += got;
 		status = result == 1 ? BM_STREAM_OK : read_failed(tls, result);
+		/* a system call less than asking for what is not there */
+		if (result == 1 && tls->drained && SSL_has_pending(tls->ssl) == 0)
+			return BM_STREAM_AGAIN;
 	}
 	return status;
 }
@@ -284,7 +296,7 @@ static enum bm_stream_status tls_read(struct bm_stream *stream, void *data, size
 
 	*done = 0;
 	tls->reads_left = READS_MAX;
-	ERR_clear_error();
+	forget_errors();
 	if (status == BM_STREAM_OK)
 		status = read_records(tls, data, size, done);
 	if (status == BM_STREAM_END || status == BM_STREAM_BROKEN)
@@ -340,7 +352,7 @@ static enum bm_stream_status tls_handshake(struct bm_stream *stream, bool *want_
 	if (tls->failed)
 		return BM_STREAM_BROKEN;
 	tls->reads_left = READS_MAX;
-	ERR_clear_error();
+	forget_errors();
 	int result = SSL_do_handshake(tls->ssl);
 	if (result != 1 && SSL_get_error(tls->ssl, result) != SSL_ERROR_WANT_READ) {
 		note_failure(tls, "handshake");
@@ -376,7 +388,7 @@ static void free_ssl(struct tls_stream *tls)
 	SSL_free(tls->ssl);
 	bm_buf_deinit(&tls->wire);
 	free(tls);
-	ERR_clear_error();
+	forget_errors();
 }
 
 /* Says so, as far as it can be said without waiting. */
@@ -384,7 +396,7 @@ static void tls_free(struct bm_stream *stream)
 {
 	struct tls_stream *tls = tls_of(stream);
 
-	ERR_clear_error();
+	forget_errors();
 	if (!stream->handshaking && !tls->failed && !tls->shut) {
 		(void)SSL_shutdown(tls->ssl);
 		(void)flush(tls);
@@ -439,7 +451,7 @@ enum bm_code bm_tls_wrap(struct bm_stream **out, struct bm_tls *tls, struct bm_s
 	stream->peer.tls = tls;
 	stream->under = under;
 	bm_buf_init(&stream->wire, WIRE_MAX);
-	ERR_clear_error();
+	forget_errors();
 	if (!make_ssl(stream, tls)) {
 		free_ssl(stream);
 		return bm_error_nomem(err);
