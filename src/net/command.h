@@ -27,8 +27,8 @@ typedef void bm_command_fn(void *user, struct bm_secret *secret, const struct bm
 enum bm_code bm_command_start(struct bm_command **out, struct bm_loop *loop, const char *command, bm_command_fn *fn,
 	void *user, struct bm_error *err) BM_MUST_CHECK;
 
-/* With another time-out. */
-enum bm_code bm_command_start_within(struct bm_command **out, struct bm_loop *loop, const char *command,
+/* The same for the command text, with another time-out. */
+enum bm_code bm_command_start_within(struct bm_command **out, struct bm_loop *loop, const char *text,
 	uint64_t timeout_ms, bm_command_fn *fn, void *user, struct bm_error *err) BM_MUST_CHECK;
 
 /* Ends it and all processes of its group, fn is not called; before bm_loop_free. NULL is fine. */

@@ -41,6 +41,8 @@ static struct bm_span cut_name(struct bm_span *rest)
 	while (rest->size > 0 && separates(rest->data[0]))
 		*rest = bm_span_make(rest->data + 1, rest->size - 1);
 	struct bm_span name = bm_span_make(rest->data, 0);
+	if (rest->size == 0)
+		return name;
 	while (name.size < rest->size && !separates(rest->data[name.size]))
 		name.size++;
 	*rest = bm_span_make(rest->data + name.size, rest->size - name.size);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * SCRAM (RFC 5802, RFC 7677, RFC 9266) and CRAM-MD5 (RFC 2195) by libgsasl. It is shown no challenge that was not
- * looked at before, and holds the password while it answers one, no longer.
+ * looked at before, and holds the password while it answers one, no longer; what it copies and frees meanwhile is
+ * beyond us.
  *
  * Its client cannot say "we could bind, had you listed it" (gs2 flag y): 2.2.0 fails when it has a binding that it does
  * not use. So only the mechanism that binds is told of the binding.
@@ -47,7 +48,8 @@ static enum bm_code fail(const struct bm_sasl *sasl, int result, struct bm_error
 	case GSASL_MALLOC_ERROR:
 		return bm_error_nomem(err);
 	case GSASL_SASLPREP_ERROR:
-		return bm_error_set(err, BM_E_AUTH, "", "%s: user or password holds what none may hold (RFC 4013)", name);
+		return bm_error_set(
+			err, BM_E_AUTH, "", "%s cannot say a character of the user or the password (RFC 4013); PLAIN can", name);
 	case GSASL_AUTHENTICATION_ERROR:
 		return bm_error_set(err, BM_E_PROTOCOL, "", "%s: the server's signature is wrong", name);
 	default:
@@ -68,9 +70,25 @@ static int set_binding(const struct bm_sasl *sasl)
 	return result;
 }
 
+/* 2.2.0 would learn that it cannot prepare the password in the middle of an answer, and lose memory. */
+static int try_password(const struct bm_sasl *sasl)
+{
+	char *prepared = NULL;
+	struct bm_span secret = bm_secret_reveal(sasl->options->secret);
+	int result = gsasl_saslprep((const char *)secret.data, GSASL_ALLOW_UNASSIGNED, &prepared, NULL);
+
+	if (prepared != NULL)
+		bm_secret_wipe(prepared, strlen(prepared));
+	gsasl_free(prepared);
+	return result;
+}
+
 static enum bm_code start(struct bm_sasl *sasl, struct bm_error *err)
 {
-	int result = gsasl_init(&sasl->library);
+	int result = try_password(sasl);
+
+	if (result == GSASL_OK)
+		result = gsasl_init(&sasl->library);
 
 	if (result == GSASL_OK)
 		result = gsasl_client_start(sasl->library, sasl->mechanism->name, &sasl->session);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sasl.h"
 
+#include <stdio.h>
+
 static const char *const everything = "LOGIN PLAIN CRAM-MD5 XOAUTH2 OAUTHBEARER SCRAM-SHA-1 SCRAM-SHA-256 "
 									  "SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS GSSAPI DIGEST-MD5 NTLM";
 
@@ -201,6 +203,36 @@ static void what_is_not_listed_or_not_allowed_is_not_used(void **state)
 		assert_text_has(&login, none[i][2]);
 		login_deinit(&login);
 	}
+}
+
+/* After one of these the connection would be another: there is none, so there is nothing to say EHLO over again. */
+/* conformance: 52 */
+static void no_mechanism_has_a_security_layer(void **state)
+{
+	(void)state;
+	static const char *const layered[] = {"GSSAPI", "DIGEST-MD5", "KERBEROS_V4", "GS2-KRB5", "SECURID"};
+	struct bm_span wrong;
+	for (size_t i = 0; i < sizeof layered / sizeof layered[0]; i++) {
+		struct login login;
+		login_init(&login, "user", "secret");
+		login.options.mechanisms = layered[i];
+		assert_false(bm_sasl_knows(layered[i], &wrong));
+		assert_int_equal(login_new(&login, layered[i]), BM_E_AUTH);
+		login_deinit(&login);
+	}
+}
+
+static void nothing_at_all_may_be_offered(void **state)
+{
+	(void)state;
+	struct login login;
+	login_init(&login, "user", "secret");
+	enum bm_code code = bm_sasl_new(&login.sasl, &login.options, bm_span_make(NULL, 0), &login.channel, &login.err);
+	assert_int_equal(code, BM_E_AUTH);
+	assert_int_equal(login_new(&login, "LOGIN"), BM_OK);
+	code = bm_sasl_answer(login.sasl, bm_span_make(NULL, 0), &login.out, &login.err);
+	assert_int_equal(code, BM_OK);
+	login_deinit(&login);
 }
 
 /* conformance: 51, A11 */
@@ -478,6 +510,65 @@ static void the_buffer_is_wiped_before_it_is_filled(void **state)
 	login_deinit(&login);
 }
 
+/* How often octets stand in the heap. */
+static size_t heap_has(const unsigned char *octets, size_t size)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+	size_t found = 0;
+	unsigned long begin = 0;
+	unsigned long end = 0;
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof line, maps) != NULL && strstr(line, "[heap]") == NULL)
+		continue;
+	fclose(maps);
+	if (strstr(line, "[heap]") == NULL || sscanf(line, "%lx-%lx ", &begin, &end) != 2)
+		return 0;
+	const unsigned char *at = (const unsigned char *)begin; /* NOLINT(performance-no-int-to-ptr) */
+	while ((at = memmem(at, end - (unsigned long)at, octets, size)) != NULL) {
+		at++;
+		found++;
+	}
+	return found;
+}
+
+/* The first octets of freed memory are the allocator's, so the end of the secret is looked for, and of what was said.
+ */
+/* conformance: A34 */
+static void nothing_of_the_secret_is_left_in_memory(void **state)
+{
+	(void)state;
+	static const char secret[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEF";
+	static const char *const names[] = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"};
+	static unsigned char said[24];
+	char *control = strdup(secret);
+	size_t found = heap_has((const unsigned char *)secret + 24, 16);
+	bm_secret_wipe(control, strlen(secret));
+	free(control);
+	if (found == 0) {
+		skip(); /* the allocator is another */
+		return;
+	}
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct login login;
+		bool has = false;
+		login_init(&login, "user", secret);
+		login.options.mechanisms = names[i];
+		assert_int_equal(login_new(&login, everything), BM_OK);
+		assert_int_equal(bm_sasl_begin(login.sasl, &login.out, &has, &login.err), BM_OK);
+		for (size_t round = 0; round < 2 && !has; round++)
+			assert_int_equal(login_answer(&login, ""), BM_OK);
+		assert_true(login.out.size >= sizeof said);
+		memcpy(said, login.out.data + login.out.size - sizeof said, sizeof said);
+		assert_true(heap_has(said, sizeof said) > 0);
+		bm_secret_wipe(login.out.data, login.out.capacity);
+		login_deinit(&login);
+		assert_int_equal(heap_has((const unsigned char *)secret + 24, 16), 0);
+		assert_int_equal(heap_has(said, sizeof said), 0);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -492,6 +583,8 @@ int main(void)
 		cmocka_unit_test(cram_md5_wants_a_challenge),
 		cmocka_unit_test(the_order_is_ours),
 		cmocka_unit_test(what_is_not_listed_or_not_allowed_is_not_used),
+		cmocka_unit_test(no_mechanism_has_a_security_layer),
+		cmocka_unit_test(nothing_at_all_may_be_offered),
 		cmocka_unit_test(the_secret_is_shown_over_a_verified_channel_only),
 		cmocka_unit_test(other_channels_get_what_shows_nothing),
 		cmocka_unit_test(knows_its_mechanisms),
@@ -505,6 +598,7 @@ int main(void)
 		cmocka_unit_test(a_response_has_a_size),
 		cmocka_unit_test(errors_hold_no_secret),
 		cmocka_unit_test(the_buffer_is_wiped_before_it_is_filled),
+		cmocka_unit_test(nothing_of_the_secret_is_left_in_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
