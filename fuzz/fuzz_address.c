@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any octets as an address. What is accepted has no control octet, one "@" outside of quotes, fits its limits, and is
- * read again as itself.
+ * Any octets as an address. What is accepted has no control octet, is ASCII unless it says so, and then UTF-8, has one
+ * "@" outside of quotes, fits its limits, and is read again as itself.
  */
+#include "base/utf8.h"
 #include "mail/address.h"
 
 #include <stdint.h>
@@ -42,13 +43,13 @@ static void check_mailbox(const struct bm_address *address)
 	REQUIRE(mailbox.size <= BM_ADDRESS_MAX && address->mailbox[mailbox.size] == '\0');
 	REQUIRE(strlen(address->mailbox) == mailbox.size);
 	REQUIRE(!bm_span_has_control(mailbox));
-	for (size_t i = 0; i < mailbox.size; i++)
-		REQUIRE(mailbox.data[i] < 0x80);
+	REQUIRE(bm_span_is_ascii(mailbox) == !address->utf8 && bm_utf8_valid(mailbox.data, mailbox.size));
+	REQUIRE(bm_span_is_ascii(bm_address_domain(address)));
 	REQUIRE(unquoted_ats(mailbox) == 1);
 	REQUIRE(address->domain >= 2 && address->mailbox[address->domain - 1] == '@');
 	REQUIRE(bm_address_parse(&again, mailbox, &reason) == BM_OK);
 	REQUIRE(bm_span_equal(bm_address_mailbox(&again), mailbox));
-	REQUIRE(again.domain == address->domain && again.display.size == 0);
+	REQUIRE(again.domain == address->domain && again.display.size == 0 && again.utf8 == address->utf8);
 }
 
 /* The header's text holds no bare line end, no 8-bit octet, and the same mailbox when it is unfolded. */
@@ -63,7 +64,7 @@ static void check_header(const struct bm_address *address)
 	REQUIRE(bm_address_append_header(&out, address) == BM_OK);
 	for (size_t i = 0; i < out.size; i++) {
 		unsigned char c = out.data[i];
-		REQUIRE(c < 0x80 && c != 0 && c != 0x7f);
+		REQUIRE((c < 0x80 || address->utf8) && c != 0 && c != 0x7f);
 		if (c == '\r')
 			REQUIRE(i + 2 < out.size && out.data[i + 1] == '\n' && out.data[i + 2] == ' ');
 		else if (c == '\n')
@@ -87,10 +88,11 @@ static void check_trusted(struct bm_span text)
 	struct bm_span mailbox = bm_address_mailbox(&address);
 	REQUIRE(mailbox.size > 0 && mailbox.size <= BM_ADDRESS_MAX && !bm_span_has_control(mailbox));
 	REQUIRE(address.domain <= mailbox.size);
+	REQUIRE(bm_span_is_ascii(mailbox) == !address.utf8 && bm_utf8_valid(mailbox.data, mailbox.size));
 	/* What is no mailbox by our own reading must not end the path of MAIL or RCPT by a server's. */
 	bool proper = bm_address_parse(&parsed, text, NULL) == BM_OK;
 	for (size_t i = 0; i < mailbox.size; i++)
-		REQUIRE(mailbox.data[i] < 0x80 && (proper || (mailbox.data[i] != '<' && mailbox.data[i] != '>')));
+		REQUIRE(proper || (mailbox.data[i] != '<' && mailbox.data[i] != '>'));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

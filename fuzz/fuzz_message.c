@@ -2,9 +2,9 @@
 /*
  * Any octets as options and content: the first two choose form and flags, then NUL-ended attributes, the rest is
  * content. A copy has CR LF alone as line ends and ends in one, every line that begins with a dot is stuffed, no line
- * is too long unless wrapping is trusted, headers are ASCII, and its size is what was foretold. With slots: values that
- * are taken can be rendered, whatever they are they make no header and no address more, and a copy is the same each
- * time.
+ * is too long unless wrapping is trusted, headers are ASCII unless they need SMTPUTF8, and its size is what was
+ * foretold. With slots: values that are taken can be rendered, whatever they are they make no header and no address
+ * more, and a copy is the same each time. The 7-bit form holds no octet above 0x7f.
  */
 #include "mail/encode.h"
 #include "mail/fold.h"
@@ -39,8 +39,9 @@ static const char *take_text(struct input *in)
 }
 
 /* CR LF alone, and no line too long. */
-static void check_lines(struct bm_span text, bool any_length, uint64_t expected)
+static void check_lines(struct bm_span text, bool any_length, const struct bm_render *render)
 {
+	uint64_t expected = render->size_bytes;
 	bool header = true;
 	uint64_t dots = 0;
 
@@ -49,7 +50,7 @@ static void check_lines(struct bm_span text, bool any_length, uint64_t expected)
 		size_t end = start;
 		while (text.data[end] != '\r') {
 			REQUIRE(text.data[end] != '\n' && text.data[end] != 0);
-			REQUIRE(!header || text.data[end] < 0x80);
+			REQUIRE(!header || render->utf8 || text.data[end] < 0x80);
 			end++;
 		}
 		REQUIRE(text.data[end + 1] == '\n');
@@ -62,6 +63,7 @@ static void check_lines(struct bm_span text, bool any_length, uint64_t expected)
 		start = end + 2;
 	}
 	REQUIRE(!header);
+	REQUIRE(bm_is_ascii(text) == !render->eight_bit);
 	REQUIRE(text.size - dots == expected);
 }
 
@@ -121,6 +123,25 @@ static void check_plain(const struct bm_render *render, const struct bm_buf *all
 
 #define VALUES 3
 
+/* For a server without 8BITMIME: as right as the other, and of no more than 7 bits where there is such a form. */
+static void check_seven(const struct bm_message *message, struct bm_copy copy, bool any_length)
+{
+	struct bm_render render;
+	struct bm_error err = BM_ERROR_INIT;
+	struct bm_buf all;
+
+	bm_render_init(&render);
+	bm_buf_init(&all, SIZE_MAX / 2);
+	copy.seven_bit = true;
+	REQUIRE(bm_message_render(message, &render, &copy, &err) == BM_OK);
+	gather(&all, render.spans, render.count);
+	check_lines(bm_buf_view(&all), any_length, &render);
+	check_headers(bm_buf_view(&all));
+	check_plain(&render, &all);
+	bm_buf_deinit(&all);
+	bm_render_deinit(&render);
+}
+
 /* A copy with these values, if they are taken, is right; returns how many fields it has, 0: they are not taken. */
 static size_t check_values(
 	const struct bm_message *message, const struct bm_address *to, const struct bm_span *given, bool any_length)
@@ -146,9 +167,10 @@ static size_t check_values(
 	bm_buf_init(&again, SIZE_MAX / 2);
 	REQUIRE(bm_message_render(message, &render, &copy, &err) == BM_OK);
 	gather(&all, render.spans, render.count);
-	check_lines(bm_buf_view(&all), any_length, render.size_bytes);
+	check_lines(bm_buf_view(&all), any_length, &render);
 	check_headers(bm_buf_view(&all));
 	check_plain(&render, &all);
+	check_seven(message, copy, any_length);
 	REQUIRE(bm_message_render(message, &render, &copy, &err) == BM_OK);
 	gather(&again, render.spans, render.count);
 	REQUIRE(bm_span_equal(bm_buf_view(&all), bm_buf_view(&again)));
@@ -181,8 +203,9 @@ static void check_copy(const struct bm_message *message, const struct bm_address
 	REQUIRE(bm_message_render(message, &render, &copy, &err) == BM_OK);
 	gather(&all, render.spans, render.count);
 	check_plain(&render, &all);
-	check_lines(bm_buf_view(&all), any_length, render.size_bytes);
+	check_lines(bm_buf_view(&all), any_length, &render);
 	check_headers(bm_buf_view(&all));
+	check_seven(message, copy, any_length);
 	/* A record that has to be encoded or folded is longer than it was. */
 	if (bm_is_ascii(to->original) && to->original.size + 4 <= BM_LINE_MAX)
 		REQUIRE(render.size_bytes == bm_message_size(message, to->original.size));

@@ -78,9 +78,9 @@ static struct bm_span value_of(const struct bm_envid_piece *piece, const struct 
 {
 	if (piece->column == TEXT)
 		return piece->text;
-	if (piece->column == SEQ)
+	if (piece->column == SEQ && record != NULL)
 		return bm_span_make(number, (size_t)snprintf(number, 24, "%llu", (unsigned long long)record->seq));
-	if (piece->column >= record->value_count)
+	if (record == NULL || piece->column >= record->value_count)
 		return bm_span_make(NULL, 0);
 	return bm_span_make(record->values[piece->column].data, record->values[piece->column].size);
 }

@@ -313,6 +313,7 @@ static uint64_t find_next(const struct bm_run *run)
 		next_of_slot(run, i, now_ms, &next_ms);
 	if (bm_run_is_exhausted(run))
 		return next_ms;
+	sooner(&next_ms, now_ms, run->again_ms);
 	for (size_t i = 0; i < run->server_count; i++)
 		next_of_server(run, i, now_ms, &next_ms);
 	if (run->open != NULL && run->servers[run->open_server].rests_until_ms <= now_ms)

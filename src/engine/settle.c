@@ -158,7 +158,9 @@ static bool blame(struct bm_run *run, struct bm_item *item)
 {
 	if (++item->put_backs <= put_backs_max(run))
 		return false;
-	bm_run_settle(run, item, BM_OUTCOME_DEFERRED, "every connection ended before it was its turn");
+	/* What was said of it is told as it was said. */
+	const char *reason = item->answer.code != 0 ? NULL : "every connection ended before it was its turn";
+	bm_run_settle(run, item, BM_OUTCOME_DEFERRED, reason);
 	return true;
 }
 
@@ -174,7 +176,8 @@ static void move_on(struct bm_run *run, size_t server, struct bm_item *item, str
 		bm_item_heap_add(&run->servers[server].waiting, item);
 		run->waiting++;
 	} else {
-		bm_item_list_append(back, item);
+		/* Who was due again may have joined behind later ones. */
+		bm_item_list_insert(back, item);
 	}
 }
 

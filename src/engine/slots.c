@@ -291,7 +291,8 @@ bool bm_run_may_open(struct bm_run *run, size_t server)
 		return false;
 	if (!bm_run_is_awake(run, server) || find_closed(run, server) == SIZE_MAX)
 		return false;
-	if (bm_policy_spent(bm_run_policy(run, server), bm_run_server_options(run, server)) && at->queue.first == NULL)
+	bool assembled = at->queue.first != NULL || (run->open != NULL && run->open_server == server);
+	if (bm_policy_spent(bm_run_policy(run, server), bm_run_server_options(run, server)) && !assembled)
 		return false;
 	return bm_rate_tokens(&at->rate, bm_run_now(run) * 1000) > 0;
 }
@@ -306,6 +307,7 @@ bool bm_run_open(struct bm_run *run, size_t server)
 	assert(index != SIZE_MAX);
 	if (port->open(port->user, index, server, at->level, &err) != BM_OK) {
 		bm_run_open_failed(run, server, &err);
+		run->again_ms = bm_run_now(run) + 1;
 		return false;
 	}
 	run->slots[index] = (struct bm_run_slot){

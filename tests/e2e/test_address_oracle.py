@@ -42,6 +42,8 @@ ACCEPTED = {
     "u@[192.0.2.1]": "u@[192.0.2.1]",
     "u@[IPv6:2001:db8::1]": "u@[IPv6:2001:db8::1]",
     "U@X.ORG": "U@X.ORG",
+    "\u00fc@x.org": "\u00fc@x.org",
+    "J \u00fc <j\u00fcrg.\u7528\u6237@x.org>": "j\u00fcrg.\u7528\u6237@x.org",
 }
 
 REFUSED = [
@@ -50,7 +52,7 @@ REFUSED = [
     "<a@x.org>, <b@x.org>", "<a@x.org> b@x.org", "<b@x.org>,c@y.org", "<a@x.org", "a@x.org>", "<<a@x.org>>",
     "<@r.org:a@x.org>", "@r.org:a@x.org", "g: a@x.org;", "g:;", "<>", "()", "(u@x.org)", "(u@x.org", "u(@x.org",
     '"u@x.org', '"u" v@x.org', 'a."b"@x.org', "us(c)er@x.org", ".J <j@x.org>", "u v@x.org", "u@x .org", "u@[1.2.3]", "u@[1.2.3.4",
-    "u@[IPv6:1]", "u@[x]", "u@1.2.3.4", "u\\@v@x.org", "Jim <jim@x.org> <j@y.org>", "\u00fc@x.org", "u@x.org\r\n",
+    "u@[IPv6:1]", "u@[x]", "u@1.2.3.4", "u\\@v@x.org", "Jim <jim@x.org> <j@y.org>", "\u00fc.@x.org", "u\u0085@x.org", "u@x.org\r\n",
     "u@x.org\nRCPT TO:<v@x.org>", "u\0@x.org", '"a\r\nb"@x.org', "u@x.org\t", "u\x7f@x.org", "Jim: T <jim@x.org>",
     "u@x.org;", "[u]@x.org", "u@x.org\\", "Jim @ home <jim@x.org>", "a" * 65 + "@x.org", "u@" + "a" * 64 + ".org",
 ]  # fmt: skip

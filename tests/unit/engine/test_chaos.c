@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define RUNS 400
+#define RUNS 2000
 
 static bool dice_record(struct world *world, uint64_t seq, char *text, size_t size)
 {
@@ -16,6 +16,10 @@ static bool dice_record(struct world *world, uint64_t seq, char *text, size_t si
 		break;
 	case 1:
 		snprintf(text, size, "u1@d0.example");
+		break;
+	case 2:
+	case 3:
+		snprintf(text, size, "\xc3\xbc%d@d%d.example", (int)seq, (int)(seq / 7 % 5));
 		break;
 	default:
 		snprintf(text, size, "u%d@d%d.example", (int)seq, (int)(seq / 7 % 5));
@@ -81,7 +85,30 @@ static void roll_server(struct world *world, size_t i, bool robin)
 	world->refuses_connects[i] = roll(world, 6) == 0;
 	world->stumbles[i] = roll(world, 6) == 0;
 	world->fails_at_once[i] = roll(world, 10) == 0;
+	world->turns_away[i] = roll(world, 12) == 0 ? BM_E_AUTH : BM_OK;
+	world->offers[i].eight_bit_mime = roll(world, 3) != 0;
+	world->offers[i].smtputf8 = roll(world, 2) == 0;
+	world->offers[i].require_tls = roll(world, 2) == 0;
+	world->offers[i].size = roll(world, 3) == 0;
+	world->offers[i].size_max = 200 + roll(world, 300);
 	world->offers[i].rcpt_max = roll(world, 4) == 0 ? 1 + roll(world, 5) : 0;
+}
+
+static void roll_message(struct world *world)
+{
+	static const struct bm_header headers[] = {
+		{"DKIM-Signature", "v=1"}, {"Content-Transfer-Encoding", "8bit"}, {NULL, NULL}};
+	static const char *const bodies[] = {"plain\r\n", "gr\xc3\xbcn\r\n", "Dear {{email}}\r\n"};
+	static const char *const columns[] = {"email", "name"};
+	size_t which = roll(world, 3);
+	world->body = bodies[which];
+	world->merge = which == 2;
+	world->headers = roll(world, 3) == 0 ? headers : NULL;
+	world->from = roll(world, 8) == 0 ? "\xc3\xbc@x.example" : "sender@x.example";
+	world->run_options.require_tls = roll(world, 8) == 0;
+	world->run_options.envid = roll(world, 4) == 0 ? "{{seq}}" : NULL;
+	world->run_options.columns = columns;
+	world->run_options.column_count = 2;
 }
 
 static void run_by_dice(uint64_t seed)
@@ -99,6 +126,7 @@ static void run_by_dice(uint64_t seed)
 	world->endless = roll(world, 8) == 0;
 	bool robin = roll(world, 2) == 0;
 	bool use_envelope = roll(world, 4) != 0;
+	roll_message(world);
 	size_t servers = 1 + roll(world, SERVERS);
 	for (size_t i = 0; i < servers; i++)
 		roll_server(world, i, robin);

@@ -810,6 +810,134 @@ static void a_value_that_cannot_be_sent_is_told(void **state)
 	free_world(world);
 }
 
+/* By their first letters, at the end of data. */
+static enum bm_smtp_disposition each_its_own(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	switch (mailbox[0]) {
+	case 'b':
+		*code = 550;
+		return BM_SMTP_REFUSED;
+	case 'c':
+		*code = nth == 1 ? 451 : 250;
+		return nth == 1 ? BM_SMTP_DEFERRED : BM_SMTP_ACCEPTED;
+	case 'd':
+		*code = 0;
+		*end = true;
+		return BM_SMTP_IN_DOUBT;
+	default:
+		return BM_SMTP_ACCEPTED;
+	}
+}
+
+/* LMTP answers for each recipient at the end of data (RFC 2033, 4.2). */
+/* conformance: 15, F11, F20 */
+static void one_transaction_with_all_kinds_of_outcomes(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@x.org", "c@x.org", "d@x.org", "e@x.org"};
+	struct world *world = make_world(list, 5);
+	world->fate = each_its_own;
+	world->decided_by = BM_SMTP_END_OF_DATA;
+	world->options[0].max_messages = 4;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	static const enum bm_outcome_kind want[] = {
+		0, BM_OUTCOME_ACCEPTED, BM_OUTCOME_REFUSED, BM_OUTCOME_ACCEPTED, BM_OUTCOME_IN_DOUBT, BM_OUTCOME_ACCEPTED};
+	for (size_t seq = 1; seq <= 5; seq++)
+		assert_int_equal(world->outcomes[seq], want[seq]);
+	assert_int_equal(world->attempts[3], 2);
+	assert_int_equal(world->served[0], 3);
+	/* Whoever was not taken does not count; whoever may have been does. */
+	assert_int_equal(world->policies[0].sent.messages, 4);
+	assert_int_equal(world->policies[0].fruitless, 0);
+	free_world(world);
+}
+
+/* conformance: F11, F20 */
+static void all_refused_at_the_end_of_data_are_no_servers_fault(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"b1@x.org", "b2@x.org", "b3@y.org"};
+	struct world *world = make_world(list, 3);
+	world->fate = each_its_own;
+	world->decided_by = BM_SMTP_END_OF_DATA;
+	world->options[0].max_connection_attempts = 1;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	for (size_t seq = 1; seq <= 3; seq++)
+		assert_int_equal(world->outcomes[seq], BM_OUTCOME_REFUSED);
+	assert_int_equal(world->policies[0].sent.messages, 0);
+	assert_false(world->policies[0].worthless);
+	free_world(world);
+}
+
+static enum bm_smtp_disposition deferred_then_lost(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	(void)mailbox;
+	*end = nth > 1;
+	*code = nth > 1 ? 0 : 451;
+	return nth > 1 ? BM_SMTP_PUT_BACK : BM_SMTP_DEFERRED;
+}
+
+static void an_old_code_is_told_with_its_own_text(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org"};
+	struct world *world = make_world(list, 1);
+	world->fate = deferred_then_lost;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_int_equal(world->outcomes[1], BM_OUTCOME_DEFERRED);
+	assert_int_equal(world->codes[1], 451);
+	assert_string_equal(world->texts[1], "told");
+	free_world(world);
+	world = make_world(list, 1);
+	world->fate = always_lost;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_int_equal(world->codes[1], 0);
+	assert_string_equal(world->texts[1], "every connection ended before it was its turn");
+	free_world(world);
+}
+
+static void sessions_that_stumble_under_auto_are_not_fruitless(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@y.org"};
+	struct world *world = make_world(list, 2);
+	world->stumbles[0] = true;
+	world->options[0].max_connection_attempts = 2;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	/* Three steps down, none of which is waited for. */
+	assert_string_equal(world->story,
+		"connect0 send0(a@x.org) connect0 send0(a@x.org) connect0 send0(a@x.org) connect0 send0(a@x.org) "
+		"send0(b@y.org) quit0 ");
+	assert_int_equal(world->policies[0].fruitless, 0);
+	free_world(world);
+	/* Whoever wants it so is told. */
+	world = make_world(list, 2);
+	world->stumbles[0] = true;
+	world->options[0].pipelining = "stream";
+	world->options[0].max_connection_attempts = 2;
+	assert_int_equal(run_world(world, true, 1), BM_E_NO_SERVER);
+	free_world(world);
+}
+
+static void a_transaction_that_was_not_taken_costs_no_rate(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org"};
+	struct world *world = make_world(list, 1);
+	world->refused_submits = 1;
+	world->options[0].rate = "1/h";
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_string_equal(world->story, "connect0 quit0 connect0 send0(a@x.org) quit0 ");
+	assert_int_equal(world->now_ms, 1000000);
+	free_world(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -856,6 +984,11 @@ int main(void)
 		cmocka_unit_test(what_is_not_signed_is_encoded_for_a_server_without_8bitmime),
 		cmocka_unit_test(values_can_make_a_copy_one_for_other_servers),
 		cmocka_unit_test(equal_copies_share_an_envelope),
+		cmocka_unit_test(one_transaction_with_all_kinds_of_outcomes),
+		cmocka_unit_test(all_refused_at_the_end_of_data_are_no_servers_fault),
+		cmocka_unit_test(an_old_code_is_told_with_its_own_text),
+		cmocka_unit_test(sessions_that_stumble_under_auto_are_not_fruitless),
+		cmocka_unit_test(a_transaction_that_was_not_taken_costs_no_rate),
 		cmocka_unit_test(a_value_that_cannot_be_sent_is_told),
 		cmocka_unit_test(an_unreachable_server_is_asked_again_until_it_is_worthless),
 	};

@@ -232,6 +232,11 @@ static enum bm_code submit(void *user, size_t slot, const struct bm_smtp_transac
 	world->last_transaction = *transaction;
 	snprintf(world->last_envid, sizeof world->last_envid, "%.*s", (int)transaction->envid.size,
 		transaction->envid.size == 0 ? "" : (const char *)transaction->envid.data);
+	if (world->refused_submits > 0) {
+		world->refused_submits--;
+		world->intended_count = 0;
+		return BM_E_CLOSED;
+	}
 	for (size_t i = 0; i < world->intended_count; i++) {
 		world->assigned[world->intended[i]] = (unsigned char)(wire->server + 1);
 		world->sent_with[world->intended[i]] = world->transactions + 1;

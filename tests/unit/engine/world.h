@@ -74,6 +74,7 @@ struct world {
 	size_t room[SERVERS];        /* transactions unanswered at most */
 	uint64_t mail_max[SERVERS];  /* transactions over a connection; 0: any */
 	bool stumbles[SERVERS];      /* at more than one command at a time */
+	unsigned refused_submits;    /* so many transactions are not taken: the connection is gone */
 	enum bm_smtp_pipelining levels[SLOTS];
 	bool hangs_up_asleep;
 	bool dies_asleep; /* server 0 */
