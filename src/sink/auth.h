@@ -13,9 +13,9 @@
 
 struct bm_sink_auth;
 
-/* mechanisms: names joined by blanks. password_file: its first line; for the bearers it is the token. */
-enum bm_code bm_sink_auth_new(struct bm_sink_auth **out, const char *mechanisms, const char *user,
-	const char *password_file, struct bm_error *err) BM_MUST_CHECK;
+/* names: of mechanisms, joined by blanks. password_file: its first line; for the bearers it is the token. */
+enum bm_code bm_sink_auth_new(struct bm_sink_auth **out, const char *names, const char *user, const char *password_file,
+	struct bm_error *err) BM_MUST_CHECK;
 void bm_sink_auth_free(struct bm_sink_auth *auth);
 
 /* Adds the names that may be listed, each behind a blank; what binds to TLS only when inside. */
@@ -24,8 +24,8 @@ enum bm_code bm_sink_auth_list(const struct bm_sink_auth *auth, bool inside, str
 struct bm_sink_exchange;
 
 /* NULL when the mechanism is not one of those listed, or without memory. tls NULL: in clear. The rule may lie. */
-struct bm_sink_exchange *bm_sink_exchange_new(struct bm_sink_auth *auth, struct bm_span mechanism,
-	const struct bm_sink_tls *tls, const struct bm_sink_rule *rule);
+struct bm_sink_exchange *bm_sink_exchange_new(
+	struct bm_sink_auth *auth, struct bm_span name, const struct bm_sink_tls *tls, const struct bm_sink_rule *rule);
 void bm_sink_exchange_free(struct bm_sink_exchange *exchange);
 
 enum bm_sink_verdict {

@@ -29,15 +29,17 @@ static void hash_begin(struct bm_sink_content *content)
 	content->broken = content->hash == NULL || EVP_DigestInit_ex2(content->hash, content->digest, NULL) != 1;
 }
 
-void bm_sink_content_begin(struct bm_sink_content *content, bool eight, bool binary)
+void bm_sink_content_begin(struct bm_sink_content *content, struct bm_sink_content_kind kind)
 {
 	content->wire = 0;
 	content->size = 0;
 	content->place = BM_SINK_AT_LINE_START;
 	content->cr = false;
 	content->line = 0;
-	content->binary = binary;
-	content->eight = eight || binary;
+	content->binary = kind.binary;
+	content->eight = kind.eight || kind.binary;
+	content->utf8 = kind.utf8;
+	content->head = true;
 	content->seen = 0;
 	content->broken = false;
 	bm_buf_deinit(&content->kept);
@@ -86,6 +88,8 @@ static void check_piece(struct bm_sink_content *content, const unsigned char *p,
 		note(content, BM_SINK_V_LONG_LINE);
 	if (!content->eight && has_high_bit(p, size))
 		note(content, BM_SINK_V_EIGHT_BIT);
+	if (content->head && !content->utf8 && has_high_bit(p, size))
+		note(content, BM_SINK_V_EIGHT_BIT_HEADER);
 }
 
 /* At an LF: true when it ends a line. */
@@ -93,6 +97,7 @@ static bool end_line(struct bm_sink_content *content)
 {
 	bool crlf = content->cr;
 
+	content->head = content->head && content->line > 1;
 	content->cr = false;
 	content->line = 0;
 	if (!crlf)

@@ -36,6 +36,8 @@ struct bm_sink_content {
 	size_t line;   /* octets of the line so far, its CR included */
 	bool binary;   /* BODY=BINARYMIME: nothing to check */
 	bool eight;    /* octets above 0x7f are allowed */
+	bool utf8;     /* also in the header */
+	bool head;     /* its end has not come yet */
 	uint32_t seen; /* violations, as bits */
 	bool broken;   /* no memory for it */
 };
@@ -44,8 +46,15 @@ struct bm_sink_content {
 void bm_sink_content_init(struct bm_sink_content *content, const EVP_MD *digest, size_t keep_max);
 void bm_sink_content_deinit(struct bm_sink_content *content);
 
+/* As MAIL said: BODY=8BITMIME, BODY=BINARYMIME, SMTPUTF8. */
+struct bm_sink_content_kind {
+	bool eight;
+	bool binary;
+	bool utf8;
+};
+
 /* Before each message. */
-void bm_sink_content_begin(struct bm_sink_content *content, bool eight, bool binary);
+void bm_sink_content_begin(struct bm_sink_content *content, struct bm_sink_content_kind kind);
 
 /* Octets behind DATA: how many were used; *end is set behind the terminator. */
 size_t bm_sink_content_feed(struct bm_sink_content *content, struct bm_span data, bool *end);

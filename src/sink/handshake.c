@@ -35,7 +35,8 @@ bool bm_sink_step_handshake(struct bm_sink_session *session)
 	session->rule = NULL;
 	session->shake_rule = rule;
 	session->shake_left = rule != NULL && rule->has_after ? rule->after : UINT64_MAX;
-	session->segment = rule == NULL ? session->segment : rule->segment;
+	if (rule != NULL && rule->segment > 0)
+		session->segment = rule->segment;
 	if (session->shared->tls == NULL) {
 		session->state = session->greeted ? BM_SINK_S_COMMAND : BM_SINK_S_GREETING;
 		return true;
@@ -120,6 +121,10 @@ void bm_sink_seal(struct bm_sink_session *session)
 		bm_sink_tls_close(session->tls);
 	if (session->secure && !bm_sink_tls_drain(session->tls, &session->wire))
 		session->broken = true;
+	if (session->action == BM_SINK_CLOSE && session->torn && session->wire.size > 0) {
+		session->wire.size--;
+		session->torn = false;
+	}
 }
 
 void bm_sink_rekey(struct bm_sink_session *session, uint64_t times)

@@ -116,6 +116,7 @@ struct bm_sink_rule {
 	bool accept;
 	bool keep;         /* a refused chunk leaves the envelope as it is */
 	bool truncate;     /* no close_notify before the FIN */
+	bool torn;         /* and the last record lacks its last octet */
 	uint64_t pad;      /* octets put before the reply's line end */
 	uint64_t keywords; /* more of them in the reply to EHLO */
 	uint64_t reply_times;

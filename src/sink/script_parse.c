@@ -73,6 +73,15 @@ static const char *parse_where(const json_t *value, void *to, struct bm_sink_rul
 	return NULL;
 }
 
+static const char *parse_truncate(const json_t *value, void *to, struct bm_sink_rule *rule)
+{
+	rule->torn = json_is_string(value) && strcmp(json_string_value(value), "record") == 0;
+	if (!rule->torn && !json_is_boolean(value))
+		return "true, false or \"record\"";
+	*(bool *)to = rule->torn || json_is_true(value);
+	return NULL;
+}
+
 static const char *parse_flood(const json_t *value, void *to, struct bm_sink_rule *rule)
 {
 	static const char *const names[] = {"", "line", "lines", "replies"};
@@ -317,7 +326,7 @@ static const struct field fields[] = {
 	FIELD("no_reply", parse_bool, no_reply),
 	FIELD("accept", parse_bool, accept),
 	FIELD("keep", parse_bool, keep),
-	FIELD("truncate", parse_bool, truncate),
+	FIELD("truncate", parse_truncate, truncate),
 	FIELD("pad", parse_pad, pad),
 	FIELD("keywords", parse_keywords, keywords),
 	FIELD("reply_times", parse_times, reply_times),

@@ -293,6 +293,7 @@ void bm_sink_deliver(struct bm_sink_session *session)
 void bm_sink_apply(struct bm_sink_session *session, const struct bm_sink_rule *rule)
 {
 	session->truncated = rule->truncate;
+	session->torn = rule->torn;
 	session->deaf = session->deaf || rule->stop_reading;
 	session->stalled = session->stalled || rule->stall || rule->stop_reading;
 	session->tail = rule;
@@ -315,6 +316,8 @@ static bool step_connect(struct bm_sink_session *session)
 		return false;
 	const struct bm_sink_rule *rule = session->rule;
 	session->state = session->shared->tls_wrapper ? BM_SINK_S_HANDSHAKE : BM_SINK_S_GREETING;
+	if (rule != NULL)
+		session->segment = rule->segment;
 	if (rule == NULL || (rule->reply.data == NULL && !bm_sink_rule_is_mute(rule)))
 		return true;
 	session->state = BM_SINK_S_COMMAND;

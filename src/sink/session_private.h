@@ -68,6 +68,7 @@ struct bm_sink_session {
 	struct bm_buf wire;      /* with TLS: what goes out */
 	bool secure;             /* the handshake is done */
 	bool truncated;          /* the end goes without close_notify */
+	bool torn;               /* and without the last octet of what is before it */
 	const struct bm_sink_rule *shake_rule;
 	uint64_t shake_left; /* octets that the server still says in the handshake */
 

@@ -8,7 +8,8 @@ void bm_sink_content_start(struct bm_sink_session *session)
 {
 	const struct bm_sink_transaction *transaction = &session->transaction;
 
-	bm_sink_content_begin(&session->content, transaction->eight, transaction->binary);
+	bm_sink_content_begin(
+		&session->content, (struct bm_sink_content_kind){transaction->eight, transaction->binary, transaction->utf8});
 	session->trip = bm_sink_script_trip(&session->shared->script, 0);
 }
 

@@ -28,7 +28,8 @@
 	X(SIZE, "size-declared-too-small")                                                                                 \
 	X(BEFORE_TLS, "before-tls")                                                                                        \
 	X(AUTH_ORDER, "auth-out-of-order")                                                                                 \
-	X(PROTOCOL, "wrong-protocol")
+	X(PROTOCOL, "wrong-protocol")                                                                                      \
+	X(EIGHT_BIT_HEADER, "8bit-header-without-smtputf8")
 
 enum bm_sink_violation {
 #define BM_SINK_VIOLATION_MEMBER(name, text) BM_SINK_V_##name,

@@ -20,14 +20,11 @@ def b64(data):
 
 
 @pytest.fixture
-def login(tmp_path, sink_of):
+def login(sink_of):
     """Starts a sink that knows one user."""
 
     def start(*rules, mechanisms=ALL, user=USER, password=PASSWORD, options=()):
-        path = tmp_path / "password"
-        path.write_text(password + "\nnot this\n", encoding="utf-8")
-        known = ["--auth", mechanisms, "--user", user, "--password-file", path]
-        return sink_of(*rules, options=[*known, *options])
+        return sink_of(*rules, login=(mechanisms, user, password), options=options)
 
     return start
 
@@ -53,10 +50,6 @@ class Talk:
         reply = self.say(line)
         assert reply.startswith("334 "), reply
         return base64.b64decode(reply[4:], validate=True).decode()
-
-
-def logins(sink):
-    return [line for line in sink.lines() if "auth" in line]
 
 
 def scram_first(user=USER, header="n,,"):
@@ -109,7 +102,7 @@ def test_plain_and_login(login, right):
     talk = Talk(sink)
     assert talk.challenge(f"auth login {b64(USER)}") == "Password:"
     assert talk.say(b64(password)).startswith(wanted)
-    assert [(one["auth"], one["user"], one["success"], one["initial"], one["secure"]) for one in logins(sink)] == [
+    assert [(one["auth"], one["user"], one["success"], one["initial"], one["secure"]) for one in sink.logins()] == [
         ("PLAIN", USER, right, True, False),
         ("PLAIN", USER, right, False, False),
         ("LOGIN", USER, right, False, False),
@@ -128,7 +121,7 @@ def test_cram_md5_of_smtplib(login, right):
         code = client.docmd("AUTH", "CRAM-MD5")
         answer = client.auth_cram_md5(base64.b64decode(code[1]))
         assert client.docmd(b64(answer))[0] == (235 if right else 535)
-    assert [(one["auth"], one["user"], one["success"]) for one in logins(sink)] == [("CRAM-MD5", "user", right)]
+    assert [(one["auth"], one["user"], one["success"]) for one in sink.logins()] == [("CRAM-MD5", "user", right)]
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-256"])
@@ -142,7 +135,7 @@ def test_scram(login, mechanism, right):
         assert reply == f"334 {b64(signature)}"
         reply = talk.say("")
     assert reply[:3] == ("235" if right else "535")
-    assert [(one["auth"], one["user"], one["success"]) for one in logins(sink)] == [(mechanism, USER, right)]
+    assert [(one["auth"], one["user"], one["success"]) for one in sink.logins()] == [(mechanism, USER, right)]
 
 
 def test_scram_of_a_stranger(login):
@@ -154,7 +147,7 @@ def test_scram_of_a_stranger(login):
         final, _ = scram_final(first, base64.b64decode(reply[4:]).decode())
         reply = talk.say(b64(final))
     assert reply[:3] == "535"
-    assert logins(sink)[0]["user"] == "nobody"
+    assert sink.logins()[0]["user"] == "nobody"
 
 
 @pytest.mark.parametrize("lie", ["none", "signature"])
@@ -171,7 +164,7 @@ def test_scram_binds_to_the_tls_under_it(login, lie):
     if lie == "none":
         assert reply == f"334 {b64(signature)}"
         assert talk.say("")[:3] == "235"
-        assert logins(sink)[0]["secure"] is True
+        assert sink.logins()[0]["secure"] is True
     else:
         assert reply[:3] == "535"
 
@@ -190,7 +183,7 @@ def test_bearers(login, right):
             continue
         assert '"status":' in talk.challenge(f"AUTH {mechanism} {b64(said)}")
         assert talk.say(last)[:3] == "535"
-    assert [(one["user"], one["success"]) for one in logins(sink)] == [(USER, right)] * 2
+    assert [(one["user"], one["success"]) for one in sink.logins()] == [(USER, right)] * 2
 
 
 @pytest.mark.parametrize("said", ["user=u\1auth=Basic x\1\1", "nonsense", "", "\0\1"])
@@ -217,7 +210,7 @@ def test_the_wrong_moment_and_the_wrong_words(login):
     assert talk.say(good).startswith("235")
     assert talk.say(good).startswith("503")
     assert talk.say("MAIL FROM:<a@x>").startswith("250")
-    assert [one["success"] for one in logins(sink)] == [False] * 6 + [True]
+    assert [one["success"] for one in sink.logins()] == [False] * 6 + [True]
     assert sink.violations() == {"syntax", "extension-not-offered", "auth-out-of-order"}
     free = Talk(login())
     assert free.say("MAIL FROM:<a@x>").startswith("250")

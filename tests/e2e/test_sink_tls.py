@@ -36,10 +36,6 @@ def tls(kind="good"):
     return ["--tls-cert", cert, "--tls-key", key]
 
 
-def handshakes(sink):
-    return [line for line in sink.lines() if "tls" in line and "transaction" not in line]
-
-
 def connect(sink, seconds=5):
     return socket.create_connection(("127.0.0.1", sink.port), timeout=seconds)
 
@@ -93,7 +89,7 @@ def test_starttls_by_smtplib(sink_of):
         assert not client.has_extn("starttls")
         send_one(client)
         assert client.docmd("STARTTLS")[0] == 503
-    (shaken,) = handshakes(sink)
+    (shaken,) = sink.handshakes()
     assert shaken["tls"] == "TLSv1.3" and shaken["name"] == "localhost" and shaken["resumed"] is False
     assert shaken["client"] is None and shaken["connection"] == 1
     (one,) = sink.transactions()
@@ -138,9 +134,9 @@ def test_serves_any_certificate(sink_of, kind):
         assert right
     except ssl.SSLError:
         assert not right
-        wait_until(lambda: len(handshakes(sink)) == 2, 5, "the refusal is recorded")
+        wait_until(lambda: len(sink.handshakes()) == 2, 5, "the refusal is recorded")
         if kind != "weak-key":
-            assert "alert" in handshakes(sink)[1].get("error", "alert")
+            assert "alert" in sink.handshakes()[1].get("error", "alert")
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2", "1.3"])
@@ -174,7 +170,7 @@ def test_sessions_are_resumed_unless_there_are_no_tickets(sink_of, version, tick
         with context.wrap_socket(connect(sink), server_hostname="localhost", session=session) as sock:
             assert until(sock, b"\r\n").startswith(b"220 ")
             session = sock.session
-    assert [line["resumed"] for line in handshakes(sink)] == [False, tickets != 0]
+    assert [line["resumed"] for line in sink.handshakes()] == [False, tickets != 0]
 
 
 def test_asks_for_the_clients_certificate(sink_of):
@@ -185,7 +181,7 @@ def test_asks_for_the_clients_certificate(sink_of):
             context.load_cert_chain(*chain)
         with context.wrap_socket(connect(sink), server_hostname="localhost") as sock:
             until(sock, b"\r\n")
-    assert [line["client"] for line in handshakes(sink)] == [None, "/CN=client.test"]
+    assert [line["client"] for line in sink.handshakes()] == [None, "/CN=client.test"]
 
 
 def test_octets_behind_the_220_and_before_it(sink_of):
@@ -207,7 +203,7 @@ def test_starttls_refused(sink_of, code):
     assert until(sock, b"\r\n") == b"%d no\r\n" % code
     sock.sendall(b"NOOP\r\n")
     assert until(sock, b"\r\n").startswith(b"250 ")
-    assert handshakes(sink) == []
+    assert sink.handshakes() == []
 
 
 def test_what_is_pipelined_behind_starttls_is_a_violation_and_nobodys(sink_of):
@@ -295,6 +291,28 @@ def test_the_end_without_close_notify(sink_of):
                 sock.recv(100)
         else:
             assert sock.recv(100) == b""
+
+
+def test_a_record_that_is_torn(sink_of):
+    # conformance: F41
+    sink = sink_of({"on": "NOOP", "close": True, "reply": "250 ok", "truncate": "record"}, tls="good", wrapper=True)
+    context = trusting()
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    sock = context.wrap_socket(connect(sink), server_hostname="localhost", suppress_ragged_eofs=False)
+    until(sock, b"\r\n")
+    sock.sendall(b"NOOP\r\n")
+    with pytest.raises(ssl.SSLError):
+        sock.recv(100)
+
+
+def test_another_handshake_is_asked_for(sink_of):
+    # conformance: A08
+    sink = sink_of({"on": "NOOP", "key_update": 1}, tls="good", wrapper=True)
+    context = trusting(maximum_version=ssl.TLSVersion.TLSv1_2)
+    with context.wrap_socket(connect(sink), server_hostname="localhost") as sock:
+        until(sock, b"\r\n")
+        sock.sendall(b"NOOP\r\n")
+        assert until(sock, b"\r\n").startswith(b"250 ")
 
 
 def test_new_keys_in_mid_session(sink_of):

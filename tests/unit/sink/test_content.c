@@ -74,7 +74,7 @@ static void unstuffs_and_finds_the_end_however_it_is_cut(void **state)
 	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
 		struct bm_span wire = bm_span_of(examples[i].wire);
 		for (size_t step = 1; step <= wire.size; step++) {
-			bm_sink_content_begin(&content, false, false);
+			bm_sink_content_begin(&content, (struct bm_sink_content_kind){false, false, true});
 			assert_int_equal(feed(&content, wire, step), wire.size);
 			bm_sink_content_finish(&content, hex);
 			assert_true(bm_span_equal(bm_buf_view(&content.kept), bm_span_of(examples[i].content)));
@@ -91,7 +91,7 @@ static void leaves_what_is_behind_the_end(void **state)
 	struct bm_sink_content content;
 	char hex[BM_SINK_HASH_HEX];
 	bm_sink_content_init(&content, digest(state), 0);
-	bm_sink_content_begin(&content, false, false);
+	bm_sink_content_begin(&content, (struct bm_sink_content_kind){false, false, true});
 	assert_int_equal(feed(&content, bm_span_of("hello\r\n.\r\nMAIL"), 100), 10);
 	bm_sink_content_finish(&content, hex);
 	assert_string_equal(hex, HELLO_HASH);
@@ -109,7 +109,7 @@ static void counts_octets_of_long_lines(void **state)
 		bool end = false;
 		memset(line, 'x', length);
 		memcpy(line + length, "\r\n.\r\n", 5);
-		bm_sink_content_begin(&content, false, false);
+		bm_sink_content_begin(&content, (struct bm_sink_content_kind){false, false, true});
 		/* Cut between CR and LF: the CR must not count. */
 		bm_sink_content_feed(&content, bm_span_make(line, length + 1), &end);
 		bm_sink_content_feed(&content, bm_span_make(line + length + 1, 4), &end);
@@ -124,7 +124,7 @@ static void checks_chunks_but_not_binary_ones(void **state)
 	struct bm_sink_content content;
 	char hex[BM_SINK_HASH_HEX];
 	bm_sink_content_init(&content, digest(state), 0);
-	bm_sink_content_begin(&content, true, false);
+	bm_sink_content_begin(&content, (struct bm_sink_content_kind){true, false, true});
 	bm_sink_content_feed_chunk(&content, bm_span_of("hel"));
 	bm_sink_content_feed_chunk(&content, bm_span_of("lo\r"));
 	bm_sink_content_feed_chunk(&content, bm_span_of("\n"));
@@ -132,17 +132,42 @@ static void checks_chunks_but_not_binary_ones(void **state)
 	assert_string_equal(hex, HELLO_HASH);
 	assert_int_equal(content.seen, 0);
 
-	bm_sink_content_begin(&content, true, false);
+	bm_sink_content_begin(&content, (struct bm_sink_content_kind){true, false, true});
 	bm_sink_content_feed_chunk(&content, bm_span_of(".x\r\n.\r\n\xff\ny\r"));
 	bm_sink_content_finish(&content, hex);
 	assert_int_equal(content.seen, BIT(BARE_LF) | BIT(BARE_CR));
 	assert_int_equal(content.size, 11);
 
-	bm_sink_content_begin(&content, false, true);
+	bm_sink_content_begin(&content, (struct bm_sink_content_kind){false, true, true});
 	bm_sink_content_feed_chunk(&content, bm_span_of("\n\xff\r"));
 	bm_sink_content_finish(&content, hex);
 	assert_int_equal(content.seen, 0);
 	bm_sink_content_deinit(&content);
+}
+
+static uint32_t seen_in(const char *text, bool utf8, size_t step)
+{
+	struct bm_sink_content content;
+	bm_sink_content_init(&content, NULL, 0);
+	bm_sink_content_begin(&content, (struct bm_sink_content_kind){true, false, utf8});
+	for (size_t i = 0; i < strlen(text); i += step) {
+		size_t left = strlen(text) - i;
+		bm_sink_content_feed_chunk(&content, bm_span_make((const unsigned char *)text + i, left < step ? left : step));
+	}
+	bm_sink_content_deinit(&content);
+	return content.seen;
+}
+
+/* conformance: 55 */
+static void minds_a_header_that_is_not_ascii(void **state)
+{
+	(void)state;
+	for (size_t step = 1; step < 40; step++) {
+		assert_int_equal(seen_in("A: b\r\nS: \xc3\xa4\r\n\r\nx\r\n", false, step), BIT(EIGHT_BIT_HEADER));
+		assert_int_equal(seen_in("A: b\r\nS: \xc3\xa4\r\n\r\nx\r\n", true, step), 0);
+		assert_int_equal(seen_in("A: b\r\nS: c\r\n\r\n\xc3\xa4\r\n", false, step), 0);
+		assert_int_equal(seen_in("\r\n\xc3\xa4\r\n", false, step), 0);
+	}
 }
 
 int main(void)
@@ -151,6 +176,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unstuffs_and_finds_the_end_however_it_is_cut, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(leaves_what_is_behind_the_end, set_up, tear_down),
 		cmocka_unit_test(counts_octets_of_long_lines),
+		cmocka_unit_test(minds_a_header_that_is_not_ascii),
 		cmocka_unit_test_setup_teardown(checks_chunks_but_not_binary_ones, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
