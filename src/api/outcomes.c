@@ -68,7 +68,7 @@ static json_t *octets(const char *data, size_t size)
 {
 	char shown[SHOWN_MAX];
 
-	if (bm_utf8_valid((const unsigned char *)data, size) && memchr(data, 0x7f, size) == NULL)
+	if (bm_utf8_valid((const unsigned char *)data, size))
 		return json_stringn(data, size);
 	bm_escape(shown, sizeof shown, data, size);
 	return json_string(shown);
@@ -106,17 +106,33 @@ static json_t *outcome_json(const struct bm_outcome *outcome, bool *whole)
 	return json;
 }
 
+static bool is_plain(const struct bm_outcome *outcome)
+{
+	return bm_is_printable(outcome->address, outcome->address_size) &&
+		   bm_is_printable(outcome->text, strlen(outcome->text)) &&
+		   bm_is_printable(outcome->server, strlen(outcome->server));
+}
+
+/* Everything but printable ASCII as \uHHHH, also DEL, which JSON need not escape. */
+static bool dump_escaped(json_t *json, FILE *file)
+{
+	char *text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
+	bool written = text != NULL;
+
+	for (const char *p = text; written && *p != '\0'; p++)
+		written = (*p == 0x7f ? fputs("\\u007f", file) : fputc(*p, file)) != EOF;
+	free(text);
+	return written;
+}
+
 enum bm_code bm_outcomes_write(struct bm_outcomes *outcomes, const struct bm_outcome *outcome, struct bm_error *err)
 {
 	bool whole = true;
 	json_t *json = outcome_json(outcome, &whole);
 
-	bool plain = bm_is_printable(outcome->address, outcome->address_size) &&
-				 bm_is_printable(outcome->text, strlen(outcome->text)) &&
-				 bm_is_printable(outcome->server, strlen(outcome->server));
-	size_t flags = plain ? JSON_COMPACT : JSON_COMPACT | JSON_ENSURE_ASCII;
-
-	bool written = whole && json_dumpf(json, outcomes->file, flags) == 0 && fputc('\n', outcomes->file) != EOF;
+	bool written = whole && (is_plain(outcome) ? json_dumpf(json, outcomes->file, JSON_COMPACT) == 0
+											   : dump_escaped(json, outcomes->file));
+	written = written && fputc('\n', outcomes->file) != EOF;
 	int error = errno;
 	json_decref(json);
 	if (!whole)

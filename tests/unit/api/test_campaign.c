@@ -423,9 +423,7 @@ static void a_server_without_8bitmime_gets_seven_bits(void **state)
 	struct run run;
 	prepare(&run, true, list, 1);
 	bm_message_free(run.message);
-	make_message(&run, true,
-		"Gr\xc3\xbc\xc3\x9f"
-		"e\r\n");
+	make_message(&run, true, "5 \xe2\x82\xac\r\n");
 	assert_false(bm_message_eight_bit(run.message));
 	peer_start(&peer, script);
 	make_servers(&run, &peer.port, 1, NULL, NULL);
