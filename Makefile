@@ -40,6 +40,9 @@ fuzz: ## each fuzz target for MINUTES (default 10)
 manual-coverage: ## writes docs/manual-coverage.md anew from the tests' tags
 	@tools/manual-coverage
 
+conformance: ## writes docs/conformance.md anew from the tests' tags
+	@tools/conformance
+
 install: all ## the command, the library, headers, man pages and bulkmail.pc (PREFIX, DESTDIR)
 	@scripts/install "$(PREFIX)" "$(DESTDIR)"
 
@@ -49,4 +52,4 @@ clean: ## removes all that was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
 
-.PHONY: all demo test bench lint format coverage fuzz manual-coverage install clean help
+.PHONY: all demo test bench lint format coverage fuzz manual-coverage conformance install clean help

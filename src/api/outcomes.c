@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,8 +63,6 @@ static void format_time(char out[40], uint64_t at_ms)
 	snprintf(out + length, 40 - length, ".%03uZ", (unsigned)(at_ms % 1000));
 }
 
-/* What a line of JSON may hold and nobody should see is left to \uHHHH; DEL, which JSON has no need to escape, is not.
- */
 static json_t *octets(const char *data, size_t size)
 {
 	char shown[SHOWN_MAX];
@@ -86,58 +85,93 @@ static void put_count(json_t *json, const char *name, uint64_t count, bool *whol
 	put(json, name, json_integer((json_int_t)count), whole);
 }
 
-static json_t *outcome_json(const struct bm_outcome *outcome, bool *whole)
+/* The code point of a well-formed character of one to three octets. */
+static unsigned code_point(const unsigned char *data, size_t length)
 {
-	char at[40];
-	json_t *json = json_object();
-
-	format_time(at, outcome->at_ms);
-	put_count(json, "seq", outcome->seq, whole);
-	put(json, "address", octets(outcome->address, outcome->address_size), whole);
-	put(json, "outcome", json_string(bm_outcome_name(outcome->kind)), whole);
-	put(json, "code", json_integer(outcome->code), whole);
-	put(json, "enhanced", json_string(outcome->enhanced), whole);
-	put(json, "text", octets(outcome->text, strlen(outcome->text)), whole);
-	put(json, "server", octets(outcome->server, strlen(outcome->server)), whole);
-	put_count(json, "attempts", outcome->attempts, whole);
-	put(json, "at", json_string(at), whole);
-	if (outcome->relayed)
-		put(json, "relayed", json_true(), whole);
-	return json;
+	if (length == 1)
+		return data[0];
+	if (length == 2)
+		return (data[0] & 0x1fu) << 6 | (data[1] & 0x3fu);
+	return (data[0] & 0x0fu) << 12 | (data[1] & 0x3fu) << 6 | (data[2] & 0x3fu);
 }
 
-static bool is_plain(const struct bm_outcome *outcome)
+/* A character that no JSON string may hold as it is, or that nobody should see as it is. */
+static void put_escaped(FILE *file, const unsigned char *data, size_t length)
 {
-	return bm_is_printable(outcome->address, outcome->address_size) &&
-		   bm_is_printable(outcome->text, strlen(outcome->text)) &&
-		   bm_is_printable(outcome->server, strlen(outcome->server));
+	static const char named[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+	unsigned code = code_point(data, length);
+
+	if (code == '"' || code == '\\')
+		fprintf(file, "\\%c", (int)code);
+	else if (code < sizeof named && named[code] != 0)
+		fprintf(file, "\\%c", named[code]);
+	else
+		fprintf(file, "\\u%04x", code);
 }
 
-/* Everything but printable ASCII as \uHHHH, also DEL, which JSON need not escape. */
-static bool dump_escaped(json_t *json, FILE *file)
+/* Octets at the front that JSON holds as they are. */
+static size_t plain_run(const unsigned char *data, size_t size)
 {
-	char *text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
-	bool written = text != NULL;
+	size_t run = 0;
 
-	for (const char *p = text; written && *p != '\0'; p++)
-		written = (*p == 0x7f ? fputs("\\u007f", file) : fputc(*p, file)) != EOF;
-	free(text);
-	return written;
+	while (run < size && data[run] != '"' && data[run] != '\\') {
+		bool ascii = data[run] >= 0x20 && data[run] < 0x7f;
+		size_t length = ascii ? 1 : bm_utf8_length(data + run, size - run);
+		if (!ascii && bm_utf8_hidden(data + run, length))
+			break;
+		run += length;
+	}
+	return run;
 }
 
+static void put_utf8(FILE *file, const char *text, size_t size)
+{
+	const unsigned char *data = (const unsigned char *)text;
+
+	while (size > 0) {
+		size_t run = plain_run(data, size);
+		fwrite(data, 1, run, file);
+		data += run;
+		size -= run;
+		if (size == 0)
+			break;
+		size_t length = bm_utf8_length(data, size);
+		put_escaped(file, data, length);
+		data += length;
+		size -= length;
+	}
+}
+
+static void put_text(FILE *file, const char *name, const char *data, size_t size)
+{
+	char shown[SHOWN_MAX];
+
+	fprintf(file, ",\"%s\":\"", name);
+	if (bm_utf8_valid((const unsigned char *)data, size)) {
+		put_utf8(file, data, size);
+	} else {
+		bm_escape(shown, sizeof shown, data, size);
+		put_utf8(file, shown, strlen(shown));
+	}
+	fputc('"', file);
+}
+
+/* Takes no memory: what became of a recipient can be told when nothing else can be done. */
 enum bm_code bm_outcomes_write(struct bm_outcomes *outcomes, const struct bm_outcome *outcome, struct bm_error *err)
 {
-	bool whole = true;
-	json_t *json = outcome_json(outcome, &whole);
+	FILE *file = outcomes->file;
+	char at[40];
 
-	bool written = whole && (is_plain(outcome) ? json_dumpf(json, outcomes->file, JSON_COMPACT) == 0
-											   : dump_escaped(json, outcomes->file));
-	written = written && fputc('\n', outcomes->file) != EOF;
-	int error = errno;
-	json_decref(json);
-	if (!whole)
-		return bm_error_nomem(err);
-	return written ? BM_OK : bm_error_set_errno(err, BM_E_IO, "MBO005", error, "cannot write the outcomes");
+	format_time(at, outcome->at_ms);
+	fprintf(file, "{\"seq\":%" PRIu64, outcome->seq);
+	put_text(file, "address", outcome->address, outcome->address_size);
+	fprintf(file, ",\"outcome\":\"%s\",\"code\":%d", bm_outcome_name(outcome->kind), outcome->code);
+	put_text(file, "enhanced", outcome->enhanced, strlen(outcome->enhanced));
+	put_text(file, "text", outcome->text, strlen(outcome->text));
+	put_text(file, "server", outcome->server, strlen(outcome->server));
+	fprintf(file, ",\"attempts\":%u,\"at\":\"%s\"%s}\n", outcome->attempts, at,
+		outcome->relayed ? ",\"relayed\":true" : "");
+	return ferror(file) == 0 ? BM_OK : bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write the outcomes");
 }
 
 enum bm_code bm_outcomes_flush(struct bm_outcomes *outcomes, struct bm_error *err)
@@ -257,11 +291,11 @@ static enum bm_code replace(json_t *json, const char *path, struct bm_error *err
 	return code;
 }
 
-/* A device or pipe cannot be replaced by a file. */
+/* A device or pipe must not be replaced by a file, nor what cannot be looked at. */
 static bool is_special(const char *path)
 {
 	struct stat status;
-	return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+	return stat(path, &status) == 0 ? !S_ISREG(status.st_mode) : errno != ENOENT;
 }
 
 static enum bm_code write_special(json_t *json, const char *path, struct bm_error *err)

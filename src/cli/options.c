@@ -68,7 +68,7 @@ static int add_name(const char ***names, size_t *count, const char *name)
 {
 	const char **more = grown(*names, *count, sizeof *more);
 	if (more == NULL)
-		return EX_OSERR;
+		return cli_no_memory();
 	*names = more;
 	(*names)[(*count)++] = name;
 	return 0;
@@ -79,11 +79,11 @@ static int add_setting(
 {
 	struct setting *settings = grown(options->settings, options->setting_count, sizeof *settings);
 	if (settings == NULL)
-		return EX_OSERR;
+		return cli_no_memory();
 	options->settings = settings;
 	char *copy = strndup(name, name_size);
 	if (copy == NULL)
-		return EX_OSERR;
+		return cli_no_memory();
 	settings[options->setting_count++] = (struct setting){copy, value, where};
 	return 0;
 }

@@ -121,7 +121,7 @@ static int fill_server(struct given_server *server, const struct setup *setup, c
 	}
 	if (!cli_check_server(server->host, server->port, &err)) {
 		cli_complain_error(&err);
-		return EX_USAGE;
+		return err.code == BM_E_NOMEM ? EX_OSERR : EX_USAGE;
 	}
 	server->attributes[count++] = (struct bm_attribute){"Smtp", server->host};
 	if (server->port[0] != '\0')

@@ -70,7 +70,7 @@ static int set_server(struct bm_server *server, const char *argument)
 	}
 	if (!cli_check_server(host, port, &err)) {
 		cli_complain_error(&err);
-		return EX_USAGE;
+		return err.code == BM_E_NOMEM ? EX_OSERR : EX_USAGE;
 	}
 	int status = set(server, "Smtp", host);
 	return status == 0 && port[0] != '\0' ? set(server, "Port", port) : status;

@@ -265,6 +265,7 @@ static enum bm_code admit(struct bm_run *run, struct bm_item **out, struct bm_er
 	run->ahead_count--;
 	if (ahead.invalid == NULL && look_up(run, &ahead, &twice) != BM_OK) {
 		bm_run_settle(run, ahead.item, BM_OUTCOME_UNSENT, "out of memory");
+		bm_item_free(&run->items, ahead.item);
 		return bm_error_nomem(err);
 	}
 	if (ahead.invalid != NULL)

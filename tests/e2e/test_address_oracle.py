@@ -91,18 +91,21 @@ def split(mailbox):
     return local, domain
 
 
+# conformance: 26, A24
 @pytest.mark.parametrize("text", ACCEPTED)
 def test_accepted(text):
     assert ask([text]) == [("ok", ACCEPTED[text])]
     assert strict(text) == split(ACCEPTED[text])
 
 
+# conformance: A21, A24
 @pytest.mark.parametrize("text", REFUSED)
 def test_refused(text):
     word, reason = ask([text])[0]
     assert word == "bad" and reason
 
 
+# conformance: A24
 def test_generated_texts_are_never_read_otherwise():
     """Whatever we accept, python reads as the same mailbox."""
     rng = random.Random(24)
@@ -118,6 +121,7 @@ def test_generated_texts_are_never_read_otherwise():
     assert accepted > 300
 
 
+# conformance: A24
 def test_what_we_make_is_what_parseaddr_reads():
     texts = list(ACCEPTED)
     for _, mailbox in ask(texts):
@@ -126,6 +130,7 @@ def test_what_we_make_is_what_parseaddr_reads():
             assert parseaddr(mailbox)[1] == mailbox
 
 
+# conformance: A30
 def test_international_domains():
     """A30: U-label and A-label are one domain."""
     got = ask(["u@b\u00fccher.example", "u@B\u00dcCHER.example", "u@fa\u00df.example", "u@\u4f8b\u3048.jp", "u@xn--bcher-kva.example"])

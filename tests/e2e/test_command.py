@@ -240,6 +240,7 @@ CONF_LINES = [
 ]
 
 
+# conformance: A38
 @pytest.mark.parametrize("line, said", CONF_LINES, ids=[line for line, _ in CONF_LINES])
 def test_conf_error(line, said, tmp_path, sink_of):  # noqa: F811
     # manual: MBO002, conf-types, conf-bad-line, connections, rate
@@ -294,6 +295,7 @@ def test_what_can_be_honoured_is_taken(value, tmp_path, sink_of):  # noqa: F811
     assert sink.violations() == set()
 
 
+# conformance: 21, F01
 def test_nobody_listens(tmp_path):
     # manual: MB012, max_connection_attempts
     done = send(tmp_path, [f"127.0.0.1:{free_port()}"], TWO, *SOON, "--outcomes", "-")
@@ -348,6 +350,7 @@ EVERY_RULE = [
 ]
 
 
+# conformance: 12, 15
 def test_every_kind_of_outcome(tmp_path, sink_of):  # noqa: F811
     # manual: MB007, MB017, MB018, banned, campaign-duplicates, campaign-banned
     sink = sink_of(*EVERY_RULE)
@@ -375,6 +378,7 @@ def test_every_kind_of_outcome(tmp_path, sink_of):  # noqa: F811
     assert done.stderr.count("2 accepted") == 1
 
 
+# conformance: 24
 def test_unsent_after_the_last_server_has_gone(tmp_path, sink_of):  # noqa: F811
     # manual: max_messages, MB012
     sink = sink_of()
@@ -404,12 +408,14 @@ def test_one_not_accepted(tmp_path, sink_of):  # noqa: F811
     assert send(tmp_path, [sink], TWO).status == NOT_ALL
 
 
+# conformance: 24
 def test_in_doubt_is_named_without_an_outcomes_file(tmp_path, sink_of):  # noqa: F811
     done = send(tmp_path, [sink_of({"on": "end", "close": True})], TWO, "--quiet")
     assert done.status == NOT_ALL
     assert all(f"in doubt: record {seq}, {to}" in done.stderr for seq, to in enumerate(TWO, 1))
 
 
+# conformance: 24
 def test_outcomes_that_cannot_be_written(tmp_path, sink_of):  # noqa: F811
     # manual: MBO005
     done = send(tmp_path, [sink_of()], TWO, "--outcomes", "/dev/full", "--report", "r")
@@ -426,6 +432,7 @@ def test_an_empty_list(tmp_path, sink_of):  # noqa: F811
     assert sink.counters()["connections"] == 0
 
 
+# conformance: F62
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
 def test_f62_closed_descriptors(closed, tmp_path, sink_of):  # noqa: F811
     """No socket or file gets the number of a standard stream."""
@@ -442,6 +449,7 @@ def test_f62_closed_descriptors(closed, tmp_path, sink_of):  # noqa: F811
 # Messages
 
 
+# conformance: 4
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
 def test_message_line_ends(end, tmp_path, sink_of):  # noqa: F811
     sink = sink_of(options=["--content"])
@@ -552,6 +560,7 @@ def test_check_tells_that_a_server_cannot_take_the_message(tmp_path, sink_of):  
     assert "8BITMIME" in done.stderr and "127.0.0.1" in done.stderr
 
 
+# conformance: 24
 def test_an_output_that_cannot_be_written(tmp_path, sink_of):  # noqa: F811
     options = ["send", *map(str, options_for(tmp_path, [sink_of()], TWO)), "--dry-run"]
     with open("/dev/full", "wb") as full:

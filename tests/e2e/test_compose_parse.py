@@ -36,6 +36,7 @@ def text(rng):
     return "ü" + " ".join(rng.choices(PIECES, k=rng.randint(1, 25)))
 
 
+# conformance: 71, 72, 74
 @pytest.mark.parametrize("word", ["whole78", "whole998", "own998"])
 def test_headers_come_back(word):
     rng = random.Random(74)

@@ -54,6 +54,7 @@ def test_localhost_is_both_families(host, tmp_path, sink_of):  # noqa: F811
     assert {row["server"] for row in sent.outcomes} == {f"localhost:{sink.port}"}
 
 
+# conformance: 20, F01, F36
 def test_a_server_that_is_down_at_first(tmp_path, sink_of):  # noqa: F811
     # manual: max_connection_attempts, ERRFILE, MBS003
     sink, errors = sink_of(), tmp_path / "errors"
@@ -74,6 +75,7 @@ def test_a_server_that_is_down_at_first(tmp_path, sink_of):  # noqa: F811
     assert json.loads((tmp_path / "report").read_text())["time"]["rest"] > 0
 
 
+# conformance: F08, F30
 def test_idle_connections_that_the_server_ends(tmp_path, sink_of):  # noqa: F811
     # manual: row-421, sleep_length, max_messages_while_awake
     bye = {"on": "end", "reply": "250 ok", "linger_ms": 100, "postsend": "421 4.4.2 idle\r\n", "close": True}

@@ -55,6 +55,7 @@ def test_all_connections_are_used(mode, tmp_path, sink_of):  # noqa: F811
     assert sent.report["servers"][0]["connections"] == 4
 
 
+# conformance: 25, 33
 @pytest.mark.parametrize("mode", MODES)
 def test_a_mode_is_what_it_says(mode, tmp_path, sink_of):  # noqa: F811
     """As the server saw it: what came behind an unanswered command, and whether contents came in chunks."""
@@ -69,6 +70,7 @@ def test_a_mode_is_what_it_says(mode, tmp_path, sink_of):  # noqa: F811
     assert {one["bdat"] for one in sink.transactions()} == {mode == "stream"}
 
 
+# conformance: 3, 27, 34
 @pytest.mark.parametrize("extensions, chunks", [("PIPELINING,CHUNKING", True), ("PIPELINING", False), ("", False)])
 def test_auto_takes_what_is_offered(extensions, chunks, tmp_path, sink_of):  # noqa: F811
     sink = sink_of(options=["--extensions", extensions])
@@ -96,6 +98,7 @@ REFUSALS = {
 }
 
 
+# conformance: 12, 29, 33, 37, F26
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("where", REFUSALS)
 def test_refusals_leave_the_others_right(mode, where, tmp_path, sink_of):  # noqa: F811
@@ -109,6 +112,7 @@ def test_refusals_leave_the_others_right(mode, where, tmp_path, sink_of):  # noq
     check_own_copies(sink)
 
 
+# conformance: 12, 29
 @pytest.mark.parametrize("mode", MODES)
 def test_refused_recipients_of_shared_envelopes(mode, tmp_path, sink_of):  # noqa: F811
     """First, middle, last and all of an envelope."""
@@ -121,6 +125,7 @@ def test_refused_recipients_of_shared_envelopes(mode, tmp_path, sink_of):  # noq
     assert sent.counts() == {"refused": len(numbers), "accepted": 60 - len(numbers)}
 
 
+# conformance: 15, 20, F33
 @pytest.mark.parametrize("mode", MODES)
 def test_temporary_refusals_are_tried_again(mode, tmp_path, sink_of):  # noqa: F811
     # manual: talk_attempts, MBS013
@@ -138,6 +143,7 @@ def test_temporary_refusals_are_tried_again(mode, tmp_path, sink_of):  # noqa: F
     check_own_copies(sink)
 
 
+# conformance: 37, F26
 @pytest.mark.parametrize("nth", [1, 3, [3, 4], {"every": 4}], ids=str)
 def test_a_server_that_keeps_the_envelope_of_a_refused_chunk(nth, tmp_path, sink_of):  # noqa: F811
     sink = sink_of({"on": "end", "nth": nth, "keep": True, "reply": "554 5.6.0 no"}, options=["--content"])
@@ -148,6 +154,7 @@ def test_a_server_that_keeps_the_envelope_of_a_refused_chunk(nth, tmp_path, sink
     assert all(one["bdat"] for one in sink.transactions())
 
 
+# conformance: 17, 19, 37
 @pytest.mark.parametrize("on", ["RSET", "MAIL"])
 @pytest.mark.parametrize("reply", ["421 4.3.2 bye", "502 5.5.1 what?", "450 4.3.2 later"])
 def test_a_server_that_ends_the_session_and_goes_on(on, reply, tmp_path, sink_of):  # noqa: F811
@@ -159,6 +166,7 @@ def test_a_server_that_ends_the_session_and_goes_on(on, reply, tmp_path, sink_of
     assert set(sent.counts()) <= {"accepted", "deferred" if reply.startswith("450") else "refused"}
 
 
+# conformance: 17, F08, F34
 @pytest.mark.parametrize("extensions", ["SIZE", "PIPELINING,SIZE", "PIPELINING,CHUNKING,SIZE"])
 def test_a_421_among_many_recipients(extensions, tmp_path, sink_of):  # noqa: F811
     """It is no refusal of them all: the connections count as fruitless, and nobody goes round for ever."""
@@ -187,6 +195,7 @@ def said_of_stepping_down(folder):
     return [line for line in (folder / "errors").read_text().splitlines() if "pipelin" in line.lower()]
 
 
+# conformance: F15
 def test_auto_steps_down_after_503(tmp_path, sink_of):  # noqa: F811
     # manual: ERRFILE
     sink = sink_of({"pipelined": True, "on": ["MAIL", "RSET"], "reply": "503 5.5.1 one at a time"})
@@ -199,6 +208,7 @@ def test_auto_steps_down_after_503(tmp_path, sink_of):  # noqa: F811
     assert sink.counters()["connections"] <= 12
 
 
+# conformance: 33, F15
 @pytest.mark.parametrize("reply", ["503 5.5.1 one at a time", "354 out of step"])
 def test_a_server_that_bears_no_pipelining_at_all(reply, tmp_path, sink_of):  # noqa: F811
     # Each step down hits the first of the list again: that is no fault of his.
@@ -211,6 +221,7 @@ def test_a_server_that_bears_no_pipelining_at_all(reply, tmp_path, sink_of):  # 
     assert said_of_stepping_down(tmp_path)[-1].endswith("pipelining=envelope: off from now on")
 
 
+# conformance: 16, 33
 def test_auto_steps_down_after_a_stall_in_bdat(tmp_path, sink_of):  # noqa: F811
     # manual: ERRFILE, time_out
     sink = sink_of({"on": "BDAT", "stall": True})
@@ -238,6 +249,7 @@ def test_limits_are_obeyed(tmp_path, sink_of):  # noqa: F811
         sink.stop()
 
 
+# conformance: 17, F08, F34
 @pytest.mark.parametrize("mode", MODES)
 def test_closed_after_a_few_messages(mode, tmp_path, sink_of):  # noqa: F811
     # manual: row-421
@@ -251,6 +263,7 @@ def test_closed_after_a_few_messages(mode, tmp_path, sink_of):  # noqa: F811
     check_own_copies(sink)
 
 
+# conformance: F08, F30
 def test_closed_while_idle(tmp_path, sink_of):  # noqa: F811
     """A connection that died unused costs no attempt."""
     # manual: max_messages_while_awake, sleep_length, row-421
@@ -263,6 +276,7 @@ def test_closed_while_idle(tmp_path, sink_of):  # noqa: F811
     assert {row["attempts"] for row in sent.outcomes} == {1}
 
 
+# conformance: 18, F29
 def test_a_server_that_waits_for_our_goodbye(tmp_path, sink_of):  # noqa: F811
     """Exim answers QUIT when the client has closed its side, or a fifth of a second later."""
     # manual: max_messages_per_connection
@@ -285,6 +299,7 @@ def rate_between(times):
     return 1000 * (len(times) - 1) / max(times[-1] - times[0], 1)
 
 
+# conformance: 20
 @pytest.mark.parametrize("mode", ["message", "stream"])
 def test_a_rate_is_never_exceeded(mode, tmp_path, sink_of):  # noqa: F811
     # manual: rate
@@ -317,6 +332,7 @@ def kill_half_way(folder, sinks, mode, count):
     return status, read_outcomes(outcomes), report
 
 
+# conformance: 17, F31
 @pytest.mark.parametrize("mode", MODES)
 def test_one_of_two_servers_is_killed(mode, tmp_path, sink_of):  # noqa: F811
     # manual: row-lost-end-of-data
@@ -335,6 +351,7 @@ def test_one_of_two_servers_is_killed(mode, tmp_path, sink_of):  # noqa: F811
     assert not twice
 
 
+# conformance: 15, F34
 @pytest.mark.parametrize("mode", ["envelope", "stream"])
 def test_another_try_goes_to_another_server(mode, tmp_path, sink_of):  # noqa: F811
     # manual: talk_attempts
@@ -346,6 +363,7 @@ def test_another_try_goes_to_another_server(mode, tmp_path, sink_of):  # noqa: F
     assert {row["attempts"] for row in sent.outcomes} <= {1, 2}
 
 
+# conformance: 10, 11, F34
 def test_a_full_envelope_is_split(tmp_path, sink_of):  # noqa: F811
     # manual: envelope_limit
     full = {"on": "RCPT", "nth": {"every": 8}, "per_connection": True, "reply": "452 4.5.3 too many recipients"}
@@ -377,6 +395,7 @@ def round_trip_ms(port):
         return statistics.median(taken)
 
 
+# conformance: 33, F32
 @pytest.mark.alone
 @pytest.mark.slow
 def test_a_message_a_round_trip(tmp_path, sink_of, delay):  # noqa: F811
@@ -393,6 +412,7 @@ def test_a_message_a_round_trip(tmp_path, sink_of, delay):  # noqa: F811
     assert twice(measure, 0.95) >= 0.95
 
 
+# conformance: 33, F32
 @pytest.mark.alone
 @pytest.mark.slow
 def test_a_stream_over_a_long_wire(tmp_path, sink_of, delay):  # noqa: F811
@@ -411,6 +431,7 @@ def healthy(sink_of):  # noqa: F811
     return sink_of({"on": "end", "delay_ms": 10})
 
 
+# conformance: 21, F01, F35
 @pytest.mark.alone
 @pytest.mark.slow
 def test_bad_servers_cost_the_good_ones_nothing(tmp_path, sink_of):  # noqa: F811

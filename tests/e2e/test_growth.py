@@ -48,6 +48,7 @@ def send(folder, sink, path, *more):
     return json.loads(report.read_text()), int(peak.read_text())
 
 
+# conformance: F58, F60
 @pytest.mark.slow
 @pytest.mark.xdist_group("growth")
 @pytest.mark.parametrize("count", COUNTS)

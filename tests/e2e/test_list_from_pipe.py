@@ -47,6 +47,7 @@ def test_each_record_is_sent_when_it_comes(tmp_path):
     assert outcomes(tmp_path) == ["accepted"] * 3
 
 
+# conformance: F46
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
 def test_a_signal_ends_the_wait_for_the_next_record(tmp_path, number):
     with running() as sink:
@@ -88,6 +89,7 @@ def test_outcomes_are_on_the_disk_with_their_transaction(tmp_path):
     assert outcomes(tmp_path) == ["accepted"]
 
 
+# conformance: 24
 @pytest.mark.parametrize("name", ["GOOD", "--outcomes"])
 def test_a_full_disk_stops_the_campaign(tmp_path, name):
     (tmp_path / "list.txt").write_text("".join(f"u{n}@x.example.org\n" for n in range(2000)))

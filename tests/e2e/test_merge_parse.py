@@ -57,6 +57,7 @@ def header(raw, name):
     return str(make_header(decode_header(email.message_from_bytes(raw)[name])))
 
 
+# conformance: 71, 74, A23
 def test_headers_come_back():
     rng = random.Random(72)
     cases = []
@@ -117,6 +118,7 @@ def lines_of(value):
     return value.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
 
 
+# conformance: A29
 def test_bodies_come_back():
     rng = random.Random(73)
     made = [body_case(rng) for _ in range(600)]
@@ -142,6 +144,7 @@ def test_bodies_come_back():
     assert taken > 200
 
 
+# conformance: 71, A23
 def test_injection_table():
     """A23: whatever a value is, the copy has the template's headers and addresses, or there is none."""
     evil = ["x\r\nBcc: e@v.org", "x\nX: y", "\r", "a\x00b".replace("\x00", "\x01"), "\u2028X: y", "\x85X: y", "x\tb", "\x0b", "\x0c",

@@ -123,6 +123,7 @@ def run(server, folder, mode, use_envelope, tag, refused_each):
     return campaign.rate()
 
 
+# conformance: 12, 29, 33
 @pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)

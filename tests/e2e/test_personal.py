@@ -86,6 +86,7 @@ def check_copies(sink, rows):
     return ids
 
 
+# conformance: 72
 @pytest.mark.parametrize("mode", ["message", "stream"])
 def test_a_thousand_copies(mode, tmp_path, sink_of):  # noqa: F811
     rows = list(people(1000))
@@ -98,6 +99,7 @@ def test_a_thousand_copies(mode, tmp_path, sink_of):  # noqa: F811
     assert len({one for each in ids.values() for one in each}) == 1000
 
 
+# conformance: F58
 @pytest.mark.parametrize("name", TABLES)
 def test_tables(name, tmp_path, sink_of):  # noqa: F811
     rows = list(people(60))
@@ -108,6 +110,7 @@ def test_tables(name, tmp_path, sink_of):  # noqa: F811
     assert set(check_copies(sink, rows)) == {address for address, _, _ in rows}
 
 
+# conformance: 15, 72
 @pytest.mark.parametrize("mode", ["message", "stream"])
 def test_another_try_is_the_same_copy(mode, tmp_path, sink_of):  # noqa: F811
     rows = list(people(100))
@@ -155,6 +158,7 @@ def test_a_missing_column_is_found_before_anything_is_sent(tmp_path, sink_of):  
     assert sink.counters()["connections"] == 0
 
 
+# conformance: 71, F59, A23
 @pytest.mark.parametrize("value", ["two\r\nBcc: evil@x.example.org", "two\nlines", "a\rb", "nul\0"], ids=repr)
 def test_a_line_end_in_a_header_is_invalid(value, tmp_path, sink_of):  # noqa: F811
     rows = f'email,city\na@x.example.org,Ada\nb@x.example.org,"{value}"\nc@x.example.org,Cork\n'

@@ -142,6 +142,7 @@ def check_outcomes(server, sent, rcpts, refused=()):
         assert row["code"] == (250 if row["outcome"] == "accepted" else 550)
 
 
+# conformance: 2, 25
 def test_a_copy_each(server, tmp_path):
     # manual: use_envelope, From, Subject, Sender, ReplyTo, max_messages_per_connection
     rcpts = list(addresses(RECIPIENTS))
@@ -157,6 +158,7 @@ def test_a_copy_each(server, tmp_path):
     assert len({one.queue_id for one in found.values()}) == RECIPIENTS
 
 
+# conformance: 10
 def test_shared_envelopes(server, tmp_path):
     # manual: use_envelope, To, envelope_limit
     rcpts = list(addresses(RECIPIENTS))
@@ -188,6 +190,7 @@ def expected_envelopes(rcpts, limit):
     return sorted(group[at : at + limit] for group in grouped.values() for at in range(0, len(group), limit))
 
 
+# conformance: 4, 5
 def test_message_file_verbatim(server, tmp_path):
     # manual: headers_from_message, use_envelope
     rcpts = list(addresses(RECIPIENTS))

@@ -29,6 +29,7 @@ def recipients_of(sink):
     return sink.record.read_bytes().count(b"@x.example.org") if sink.record.exists() else 0
 
 
+# conformance: 17, 24
 @pytest.mark.slow
 def test_one_of_two_sinks_is_killed_half_way(tmp_path, sink_of):  # noqa: F811
     # manual: max_messages_per_robin, turn-skips-unreachable, row-lost-end-of-data
@@ -60,6 +61,7 @@ def test_one_of_two_sinks_is_killed_half_way(tmp_path, sink_of):  # noqa: F811
     assert twice <= {row["address"] for row in rows if row["outcome"] == "in_doubt"}
 
 
+# conformance: F58
 def test_a_line_of_a_megabyte(tmp_path, sink_of):  # noqa: F811
     """F58: it is invalid, and the others go."""
     sink = sink_of()

@@ -71,6 +71,7 @@ def taken(process):
     wait_until(lambda: pending(process) == 0, 10, "the signal is taken")
 
 
+# conformance: F46
 @BOTH
 def test_the_running_envelope_finishes(number, tmp_path, sink_of):  # noqa: F811
     # The reply to the second DATA is late: the signal comes while that envelope runs.
@@ -85,6 +86,7 @@ def test_the_running_envelope_finishes(number, tmp_path, sink_of):  # noqa: F811
     assert "in doubt" not in campaign.process.output()
 
 
+# conformance: F46
 @BOTH
 def test_a_second_signal_stops_at_once(number, tmp_path, sink_of):  # noqa: F811
     sink = sink_of({"on": "end", "nth": 2, "accept": True, "stall": True})
@@ -99,6 +101,7 @@ def test_a_second_signal_stops_at_once(number, tmp_path, sink_of):  # noqa: F811
     assert [kinds[line] for line in LINES] == ["accepted"] * 2 + ["in_doubt"] * 2 + ["unsent"] * 2
 
 
+# conformance: F46
 def test_a_second_signal_before_the_end_of_data(tmp_path, sink_of):  # noqa: F811
     sink = sink_of({"on": "DATA", "nth": 2, "stall": True})
     with Running(tmp_path, [sink]) as campaign:
@@ -110,6 +113,7 @@ def test_a_second_signal_before_the_end_of_data(tmp_path, sink_of):  # noqa: F81
     assert [kinds[line] for line in LINES] == ["accepted"] * 2 + ["unsent"] * 4
 
 
+# conformance: 16, F46
 def test_one_signal_with_a_dead_end_waits_for_time_out(tmp_path, sink_of):  # noqa: F811
     sink = sink_of({"on": "end", "nth": 2, "stall": True})
     with Running(tmp_path, [sink], "--set", "time_out=2") as campaign:
@@ -119,6 +123,7 @@ def test_one_signal_with_a_dead_end_waits_for_time_out(tmp_path, sink_of):  # no
     assert [kinds[line] for line in LINES] == ["accepted"] * 2 + ["in_doubt"] * 2 + ["unsent"] * 2
 
 
+# conformance: F46
 @pytest.mark.parametrize("on", ["greeting", "EHLO"])
 def test_nothing_runs_while_it_connects(on, tmp_path, sink_of):  # noqa: F811
     """One signal is enough: there is no envelope to finish."""
@@ -145,6 +150,7 @@ def process_files(pid):
     return list(pathlib.Path(f"/proc/{pid}/fd").iterdir())
 
 
+# conformance: F46
 def test_while_a_deferred_recipient_waits(tmp_path, sink_of):  # noqa: F811
     # manual: retry_delay
     sink = sink_of({"on": "RCPT", "match": "@z", "reply": "451 4.7.1 later"})
@@ -156,6 +162,7 @@ def test_while_a_deferred_recipient_waits(tmp_path, sink_of):  # noqa: F811
     assert {kinds[line] for line in LINES[4:]} <= {"deferred", "unsent"}
 
 
+# conformance: F46
 def test_while_a_server_sleeps(tmp_path, sink_of):  # noqa: F811
     # manual: sleep_length
     sink = sink_of()
@@ -168,6 +175,7 @@ def test_while_a_server_sleeps(tmp_path, sink_of):  # noqa: F811
     assert {kinds[line] for line in LINES[2:]} == {"unsent"}
 
 
+# conformance: F46
 def test_while_the_list_has_no_end(tmp_path, sink_of):  # noqa: F811
     """A list from a pipe that stays open: the signal ends the wait for its next record."""
     sink = sink_of()

@@ -162,6 +162,7 @@ def test_a_header_is_not_broken_within_its_name():
     assert talk(DRIVER, [("head78", text)])[0] == b"X-Info: " + b"-" * 69 + b"\r\n " + b"-" * 21 + b"\r\n"
 
 
+# conformance: A29
 @pytest.mark.parametrize("limit", [78, 998])
 def test_a_character_is_not_cut_in_two(limit):
     text = ("日本語" * 200).encode()

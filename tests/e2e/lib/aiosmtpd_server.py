@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""aiosmtpd as a process: aiosmtpd_server.py PORT RECORD REFUSED_PREFIX. Stores each message as a
-line of JSON, in the record, before it says 250."""
+"""aiosmtpd as a process. Stores each message as a line of JSON, in the record, before it says 250."""
 
+import argparse
 import json
 import signal
-import sys
+import ssl
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 
 class Store:
@@ -26,19 +27,60 @@ class Store:
             "sender": envelope.mail_from,
             "recipients": envelope.rcpt_tos,
             "content": envelope.original_content.hex(),
+            "login": session.auth_data,
         }
         self.record.write(json.dumps(stored) + "\n")
         self.record.flush()
         return "250 2.0.0 OK"
 
 
+class Gate:
+    """Knows one user. What it lets in is recorded with the messages: [mechanism, user]."""
+
+    def __init__(self, user, password):
+        self.user, self.password = user.encode(), password.encode()
+
+    def __call__(self, server, session, envelope, mechanism, login):
+        good = login.login == self.user and login.password == self.password
+        if not good:
+            print(f"login refused: {mechanism}", flush=True)
+        return AuthResult(success=good, handled=good, auth_data=[mechanism, login.login.decode()] if good else None)
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("record")
+    parser.add_argument("--refused", help="the prefix of recipients that are refused")
+    parser.add_argument("--tls-port", type=int, help="implicit TLS here, STARTTLS on the other port, and AUTH")
+    parser.add_argument("--certificate", nargs=2)
+    parser.add_argument("--login", nargs=2)
+    return parser.parse_args()
+
+
+def controllers(given):
+    store = Store(given.record, given.refused)
+    common = {"hostname": "127.0.0.1", "ready_timeout": 10}
+    if not given.tls_port:
+        return [Controller(store, port=given.port, **common)]
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*given.certificate)
+    common |= {"auth_required": True, "authenticator": Gate(*given.login)}
+    return [
+        Controller(store, port=given.port, tls_context=context, require_starttls=True, **common),
+        # For aiosmtpd TLS is what STARTTLS began.
+        Controller(store, port=given.tls_port, ssl_context=context, auth_require_tls=False, **common),
+    ]
+
+
 def main():
-    port, path, refused = sys.argv[1:]
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    controller = Controller(Store(path, refused), hostname="127.0.0.1", port=int(port), ready_timeout=10)
-    controller.start()
+    running = controllers(read_arguments())
+    for controller in running:
+        controller.start()
     signal.sigwait({signal.SIGTERM})
-    controller.stop()
+    for controller in running:
+        controller.stop()
 
 
 if __name__ == "__main__":

@@ -80,21 +80,28 @@ class Server:
         self.port = free_port()
         self.process = None
 
-    def preload(self):
-        path = self.folder / "no_waits.so"
-        source = pathlib.Path(__file__).with_name("no_waits.c")
+    def compiled(self, name):
+        """A library to preload."""
+        path = self.folder / f"{name}.so"
+        source = pathlib.Path(__file__).with_name(f"{name}.c")
         subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(path), str(source)], check=True)
-        return {"LD_PRELOAD": str(path)}
+        return str(path)
+
+    def preload(self):
+        return {"LD_PRELOAD": self.compiled("no_waits")}
 
     def start(self):
         try:
             self.prepare()
             self.process = self.launch()
-            self.process.wait_for_greeting(self.port)
+            self.wait_for_greeting()
         except BaseException:
             self.stop()
             raise
         return self
+
+    def wait_for_greeting(self):
+        self.process.wait_for_greeting(self.port)
 
     def stop(self):
         if self.process:
@@ -257,6 +264,8 @@ class Exim(Server):
     recipient_field = b"envelope-to"
     log_name = "log.main"
     refusal_pattern = r"rejected RCPT <([^>]*)>"
+    package = "exim4-daemon-light"
+    REFUSAL = f"  deny local_parts = ^{REFUSED}\n       message = no such user"
 
     CONF = """\
 exim_path = {exim}
@@ -267,7 +276,7 @@ spool_directory = {folder}/spool
 log_file_path = {folder}/log.%s
 pid_file_path = {folder}/pid
 primary_hostname = exim.example.org
-daemon_smtp_ports = {port}
+daemon_smtp_ports = {ports}
 local_interfaces = <; 127.0.0.1
 disable_ipv6 = true
 keep_environment =
@@ -308,15 +317,18 @@ store:
 
     def prepare(self):
         user = pwd.getpwnam("Debian-exim")
-        refusal = f"  deny local_parts = ^{REFUSED}\n       message = no such user" if self.refuses else ""
-        self.exim = UNPACKED / "exim4-daemon-light" / "usr" / "sbin" / "exim4"
-        values = dict(exim=self.exim, user=user.pw_name, group=user.pw_gid, folder=self.folder, port=self.port)
+        self.exim = UNPACKED / self.package / "usr" / "sbin" / "exim4"
+        values = dict(exim=self.exim, user=user.pw_name, group=user.pw_gid, folder=self.folder, ports=self.ports())
         values["keeps"] = str(self.keeps).lower()
-        self.conf = self.write("exim.conf", self.CONF.format(refusal=refusal, **values))
+        values["refusal"] = self.REFUSAL if self.refuses else ""
+        self.conf = self.write("exim.conf", self.CONF.format(**values))
         self.owned_folder("spool", user.pw_name)
         self.owned_folder("store", user.pw_name)
         # Its daemon writes its log there as its own user.
         shutil.chown(self.folder, user.pw_name)
+
+    def ports(self):
+        return self.port
 
     def launch(self):
         arguments = [self.exim, "-C", self.conf, "-bdf", *([] if self.keeps else ["-q10m"])]
@@ -339,7 +351,7 @@ class OpenSmtpd(Server):
     CONF = """\
 table everyone {{ "@" = "nobody" }}
 {refusal}
-listen on 127.0.0.1 port {port}
+{listen}
 action "store" maildir "{folder}/store" virtual <everyone>
 {reject}
 match from any for any action "store"
@@ -358,9 +370,12 @@ match from any for any action "store"
         self.empty_queue()
         names = f'table refused {{ "^{REFUSED}.*" }}' if self.refuses else ""
         reject = "match from any for any rcpt-to regex <refused> reject" if self.refuses else ""
-        values = dict(port=self.port, folder=self.folder)
+        values = dict(listen=self.listen(), folder=self.folder)
         self.conf = self.write("smtpd.conf", self.CONF.format(refusal=names, reject=reject, **values))
         self.owned_folder("store", "nobody")
+
+    def listen(self):
+        return f"listen on 127.0.0.1 port {self.port}"
 
     def try_lock(self):
         try:
@@ -396,16 +411,11 @@ match from any for any action "store"
             self.lock.close()
 
 
-class Aiosmtpd(Server):
-    name = "aiosmtpd"
+class Recorder(Server):
+    """One that writes what it takes, a line of JSON each, before it says 250."""
 
     def prepare(self):
-        (self.folder / "store").mkdir()
-
-    def launch(self):
-        server = pathlib.Path(__file__).with_name("aiosmtpd_server.py")
-        arguments = [sys.executable, server, str(self.port), self.folder / "record", REFUSED if self.refuses else ""]
-        return Process(arguments, self.folder / "log")
+        pass
 
     def forget(self):
         # The server has it open to append.
@@ -417,12 +427,37 @@ class Aiosmtpd(Server):
         return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
     def collect(self, count, seconds=60):
-        # It writes each line before it says 250: there is nothing to wait for but the file.
         self.wait_for(lambda: sum(len(one["recipients"]) for one in self.records()), count, seconds)
+        return self.queued()
+
+    def queued(self):
         return [
             Stored(one["sender"], one["recipients"], bytes.fromhex(one["content"]), str(number))
             for number, one in enumerate(self.records())
         ]
+
+
+class Aiosmtpd(Recorder):
+    name = "aiosmtpd"
+
+    def options(self):
+        return ["--refused", REFUSED] if self.refuses else []
+
+    def launch(self):
+        server = pathlib.Path(__file__).with_name("aiosmtpd_server.py")
+        arguments = [sys.executable, server, str(self.port), self.folder / "record", *self.options()]
+        return Process(arguments, self.folder / "log")
+
+
+class SmtpServer(Recorder):
+    """npm's smtp-server, the server side of nodemailer."""
+
+    name = "smtp-server"
+
+    def launch(self):
+        server = pathlib.Path(__file__).with_name("smtp_server.js")
+        arguments = ["node", server, UNPACKED / "node" / "node_modules", str(self.port), self.folder / "record"]
+        return Process(arguments, self.folder / "log")
 
 
 SERVERS = {kind.name: kind for kind in (Postfix, Exim, OpenSmtpd, Aiosmtpd)}

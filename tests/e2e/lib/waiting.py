@@ -29,12 +29,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def greets(port):
-    """True when an SMTP greeting can be read from the port."""
+def greets(port, tls=None):
+    """True when an SMTP greeting can be read from the port, through TLS where a context is given."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             connection.settimeout(1)
-            return connection.recv(3) == b"220"
+            if tls is None:
+                return connection.recv(3) == b"220"
+            with tls.wrap_socket(connection, server_hostname="localhost") as secured:
+                return secured.recv(3) == b"220"
     except OSError:
         return False
 
@@ -57,11 +60,11 @@ class Process:
     def is_alive(self):
         return self.child.poll() is None
 
-    def wait_for_greeting(self, port, seconds=15):
+    def wait_for_greeting(self, port, seconds=15, tls=None):
         def ready():
             if not self.is_alive():
                 raise AssertionError(f"{self.child.args[0]} ended: {self.output()[-2000:]}")
-            return greets(port)
+            return greets(port, tls)
 
         wait_until(ready, seconds, f"{self.child.args[0]} greets on port {port}")
 

@@ -236,6 +236,7 @@ static void every_record_goes_to_its_log(void **state)
 }
 
 /* manual: row-552-end-of-data, row-rcpt-250-data-fails, campaign-good, envelope-each */
+/* conformance: 15 */
 static void what_is_refused_at_the_end_is_not_in_good(void **state)
 {
 	(void)state;
@@ -256,6 +257,7 @@ static void what_is_refused_at_the_end_is_not_in_good(void **state)
 }
 
 /* manual: row-lost-end-of-data */
+/* conformance: 17 */
 static void a_lost_end_of_data_is_in_doubt(void **state)
 {
 	(void)state;
@@ -276,6 +278,7 @@ static void a_lost_end_of_data_is_in_doubt(void **state)
 }
 
 /* manual: row-451-end-of-data, retry_delay, talk_attempts */
+/* conformance: 15 */
 static void a_451_defers_the_transaction(void **state)
 {
 	(void)state;
@@ -292,6 +295,7 @@ static void a_451_defers_the_transaction(void **state)
 }
 
 /* manual: row-421 */
+/* conformance: 17, F08 */
 static void after_a_421_the_work_goes_on_elsewhere(void **state)
 {
 	(void)state;
@@ -365,6 +369,7 @@ static void no_server_no_campaign(void **state)
 }
 
 /* manual: MB012, row-all-unreachable, turn-skips-unreachable, MBS003 */
+/* conformance: 21, F01 */
 static void no_server_left(void **state)
 {
 	(void)state;
@@ -596,6 +601,7 @@ static void a_rehearsal_spends_no_limit(void **state)
 	end(&run);
 }
 
+/* conformance: A45 */
 static void a_campaign_needs_list_and_message(void **state)
 {
 	(void)state;

@@ -101,6 +101,7 @@ static void every_kind_has_its_name(void **state)
 	}
 }
 
+/* conformance: A19 */
 static void any_octets_make_valid_json(void **state)
 {
 	(void)state;
@@ -125,6 +126,7 @@ static void any_octets_make_valid_json(void **state)
 	json_decref(json);
 }
 
+/* conformance: A19 */
 static void a_nul_makes_valid_json(void **state)
 {
 	(void)state;

@@ -191,6 +191,7 @@ static void new_takes_a_struct(void **state)
 }
 
 /* A caller that was built with an older, smaller struct gets the defaults of the rest. */
+/* conformance: A45 */
 static void new_takes_an_older_struct(void **state)
 {
 	(void)state;
@@ -458,6 +459,7 @@ static void keeps_keywords_until_disconnect(void **state)
 }
 
 /* manual: row-one-line-ehlo, connect */
+/* conformance: 7 */
 static void ehlo_may_be_one_line(void **state)
 {
 	(void)state;
@@ -489,6 +491,7 @@ static void quiet_disconnect_says_nothing(void **state)
 }
 
 /* manual: disconnect */
+/* conformance: 18, F29 */
 static void disconnect_outlives_a_rude_server(void **state)
 {
 	(void)state;
@@ -528,6 +531,7 @@ static void talk_connects_and_returns_the_whole_reply(void **state)
 }
 
 /* Whatever a server answers to QUIT, the session is over; the next talk begins another. */
+/* conformance: 18, F29 */
 static void quit_ends_the_session_whatever_the_answer(void **state)
 {
 	(void)state;
@@ -773,6 +777,7 @@ static void conversation_goes_to_an_array(void **state)
 }
 
 /* manual: CONVERSATION-cut */
+/* conformance: A18, A19 */
 static void conversation_holds_long_and_binary_replies_whole(void **state)
 {
 	(void)state;

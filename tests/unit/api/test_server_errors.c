@@ -115,6 +115,7 @@ static void success_gives_attempts_back(void **state)
 }
 
 /* manual: MBS002 */
+/* conformance: F62 */
 static void no_socket_without_descriptors(void **state)
 {
 	(void)state;
@@ -153,6 +154,7 @@ static void no_socket_at_a_foreign_source_address(void **state)
 }
 
 /* manual: MBS003, Smtp, Tries */
+/* conformance: F01 */
 static void no_connection_when_refused(void **state)
 {
 	(void)state;
@@ -169,6 +171,7 @@ static void no_connection_when_refused(void **state)
 }
 
 /* manual: MBS003, Smtp */
+/* conformance: F39 */
 static void no_connection_without_an_address(void **state)
 {
 	(void)state;
@@ -184,6 +187,7 @@ static void no_connection_without_an_address(void **state)
 }
 
 /* manual: MBS004, connect-attempts */
+/* conformance: 1, F04 */
 static void greeting_is_missing_or_turns_away(void **state)
 {
 	(void)state;
@@ -203,6 +207,7 @@ static void greeting_is_missing_or_turns_away(void **state)
 }
 
 /* manual: MBS005 */
+/* conformance: 2 */
 static void helo_is_refused_too(void **state)
 {
 	(void)state;
@@ -214,6 +219,7 @@ static void helo_is_refused_too(void **state)
 }
 
 /* manual: MBS006 */
+/* conformance: A45 */
 static void nothing_to_say(void **state)
 {
 	(void)state;
@@ -280,6 +286,7 @@ static void server_hangs_up(void **state)
 }
 
 /* manual: MBS009 */
+/* conformance: F30 */
 static void server_hung_up_while_idle(void **state)
 {
 	(void)state;
@@ -296,6 +303,7 @@ static void server_hung_up_while_idle(void **state)
 }
 
 /* A reply to nothing is never taken for the answer to what is said next. */
+/* conformance: 29, F15 */
 static void surplus_reply_ends_the_session(void **state)
 {
 	(void)state;
@@ -398,6 +406,7 @@ static void gives_up_after_talk_attempts(void **state)
 }
 
 /* manual: MBS014, time_out, row-timeout, row-seconds */
+/* conformance: 16 */
 static void reply_never_comes(void **state)
 {
 	(void)state;
@@ -413,6 +422,7 @@ static void reply_never_comes(void **state)
 }
 
 /* manual: MBS015, time_out, connect-attempts, row-timeout */
+/* conformance: 16, F03 */
 static void greeting_never_comes(void **state)
 {
 	(void)state;
@@ -421,6 +431,7 @@ static void greeting_never_comes(void **state)
 }
 
 /* manual: MBS016, connect */
+/* conformance: 2 */
 static void falls_back_to_helo_and_logs_it(void **state)
 {
 	(void)state;
@@ -482,6 +493,7 @@ static void descriptor_was_closed(void **state)
 }
 
 /* manual: connect-connected, connect-order */
+/* conformance: A45 */
 static void connected_already_does_nothing(void **state)
 {
 	(void)state;
@@ -502,6 +514,7 @@ static void connected_already_does_nothing(void **state)
 }
 
 /* No error struct has to be given. */
+/* conformance: A45 */
 static void errors_may_be_null(void **state)
 {
 	(void)state;

@@ -34,6 +34,7 @@ static void cuts_a_long_text(void **state)
 	assert_int_equal(strlen(err.text), BM_ERROR_TEXT_MAX - 1);
 }
 
+/* conformance: A18, A19 */
 static void escapes_what_is_not_printable(void **state)
 {
 	(void)state;

@@ -19,6 +19,7 @@ static void measures_well_formed_characters(void **state)
 	assert_int_equal(length_of("\xf4\x8f\xbf\xbf"), 4);
 }
 
+/* conformance: 57, A30 */
 static void refuses_overlong_surrogate_cut_and_stray(void **state)
 {
 	(void)state;

@@ -92,6 +92,7 @@ static void owners_are_apart_and_two_spellings_are_taken(void **state)
 }
 
 /* manual: conf-types */
+/* conformance: 16, 20 */
 static void numbers_keep_their_bounds(void **state)
 {
 	(void)state;

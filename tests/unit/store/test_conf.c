@@ -239,6 +239,7 @@ static void lines_for_a_user(void **state)
 }
 
 /* manual: conf-not-evaluated, conf-backslash */
+/* conformance: A32, A38 */
 static void nothing_is_evaluated(void **state)
 {
 	(void)state;
@@ -366,6 +367,7 @@ static void an_unknown_server_class_has_its_own_id(void **state)
 	bm_conf_free(conf);
 }
 
+/* conformance: A34 */
 static void errors_show_no_passwords(void **state)
 {
 	(void)state;
@@ -375,6 +377,7 @@ static void errors_show_no_passwords(void **state)
 		"a.conf:2: found \"Passwort: ... (hidden)\", expected a user id (a number) before the colon");
 }
 
+/* conformance: A38 */
 static void a_nul_is_an_error(void **state)
 {
 	(void)state;
@@ -541,6 +544,7 @@ static void reads_files(void **state)
 	scratch_deinit(&scratch, names);
 }
 
+/* conformance: A38 */
 static void a_file_without_end_is_given_up(void **state)
 {
 	(void)state;

@@ -143,6 +143,7 @@ static void bad_lines(void **state)
 	expect_kind("; comment", BM_CONF_LINE_BAD);
 }
 
+/* conformance: A38 */
 static void control_octets(void **state)
 {
 	(void)state;

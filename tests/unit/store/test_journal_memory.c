@@ -36,6 +36,7 @@ static void a_recipient_goes_through_its_states(void **state)
 	bm_journal_free(NULL);
 }
 
+/* conformance: A45 */
 static void calls_out_of_order_are_refused(void **state)
 {
 	(void)state;

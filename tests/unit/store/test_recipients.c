@@ -72,6 +72,7 @@ static void check_line_ends(struct bm_recipients *list)
 }
 
 /* manual: LIST */
+/* conformance: F58 */
 static void line_ends_blanks_and_mark(void **state)
 {
 	(void)state;
@@ -92,6 +93,7 @@ static void check_nul(struct bm_recipients *list)
 	expect_next(list, EXPECT_END);
 }
 
+/* conformance: F58 */
 static void nul_is_an_octet_of_the_record(void **state)
 {
 	(void)state;
@@ -132,6 +134,7 @@ static void check_tiny(struct bm_recipients *list)
 	expect_next(list, EXPECT_END);
 }
 
+/* conformance: F58 */
 static void half_a_mark_is_text(void **state)
 {
 	(void)state;
@@ -172,6 +175,7 @@ static void with_long_line(size_t blanks, size_t size, void (*check)(struct bm_r
 	free(text);
 }
 
+/* conformance: F58 */
 static void a_line_too_long_is_one_record(void **state)
 {
 	(void)state;
@@ -206,6 +210,7 @@ static void check_blank(struct bm_recipients *list)
 	expect_next(list, EXPECT_END);
 }
 
+/* conformance: F58 */
 static void a_megabyte_of_blanks_is_no_record(void **state)
 {
 	(void)state;
@@ -241,6 +246,7 @@ static void many_records_cross_the_blocks(void **state)
 }
 
 /* What is left of a line that was cut off may be somebody else's address: it is no record. */
+/* conformance: F58 */
 static void a_file_that_gets_shorter_is_an_error(void **state)
 {
 	(void)state;

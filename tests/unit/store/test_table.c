@@ -149,6 +149,7 @@ static void refuses_headers(void **state)
 }
 
 /* F58: a bad row is told with its line, and the others go. */
+/* conformance: F58, A38 */
 static void goes_on_behind_faults(void **state)
 {
 	(void)state;
@@ -197,6 +198,7 @@ static void check_long(const char *name, const char *before, size_t filler, cons
 	free(data);
 }
 
+/* conformance: F58, A38 */
 static void bounds_fields_and_rows(void **state)
 {
 	(void)state;
@@ -214,6 +216,7 @@ static void bounds_fields_and_rows(void **state)
 }
 
 /* A quote that is never closed, and very many rows behind it: each is read twice at most. */
+/* conformance: F58 */
 static void finds_all_rows_behind_an_open_quote(void **state)
 {
 	(void)state;
@@ -402,6 +405,7 @@ static void waits_for_a_pipe(void **state)
 }
 
 /* F58: MB704 */
+/* conformance: F58 */
 static void a_table_that_shrinks_is_an_error(void **state)
 {
 	(void)state;

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Servers that say too much, or one octet a second: the connection ends, memory stays, other servers lose nothing.
+
+What a flooded client read is counted by the shim of tests/torture: the octets that recv(2) gave it.
+"""
+
+import concurrent.futures
+import json
+import statistics
+import subprocess
+
+import pytest
+
+from lib import command
+from lib.campaign import NO_SERVER, NOT_ALL, OK, SOON, addresses, check, options_for, sink_of  # noqa: F401
+from lib.command import bulkmail, is_sanitized
+from lib.talker import Act, Talker, drip, flood
+from lib.torture import Report, preloaded
+
+LINES = addresses(2)
+READ_MOST = 65536
+MEMORY_MOST_KIB = 256
+
+FLOODS = {
+    "line": b"250-" + b"x" * 65532,
+    "lines": b"250-x\r\n" * 9000,
+    "surplus": b"250 ok\r\n" * 8000,
+    "surplus-354": b"354 ok\r\n" * 8000,
+    "keywords": b"".join(b"250-X%d SIZE 99999999999999999999 AUTH PLAIN\r\n" % at for at in range(1500)),
+    "auth-keywords": b"250-AUTH " + b"PLAIN LOGIN X-" * 4500,
+    "blank-lines": b"\r\n" * 32000,
+    "nul": b"\0" * 65536,
+    "334": b"334 dGVsbCBtZQ==\r\n" * 4000,
+}
+PHASES = {
+    "greeting": "envelope",
+    "EHLO": "envelope",
+    "MAIL": "off",
+    "RCPT": "envelope",
+    "DATA": "envelope",
+    "end": "envelope",
+    "BDAT": "stream",
+    "RSET": "stream",
+    "QUIT": "envelope",
+}
+
+
+def set_to(**attributes):
+    return [part for name, value in attributes.items() for part in ("--set", f"{name}={value}")]
+
+
+def run(folder, act, mode, *more):
+    """A campaign of two against a Talker; status, outcomes, what the shim saw."""
+    folder.mkdir(parents=True, exist_ok=True)
+    talker = Talker(act)
+    options = [*options_for(folder, [talker], LINES), *SOON, *set_to(connections=1, pipelining=mode), *more]
+    options += ["--no-journal", "--quiet", "--outcomes", "outcomes", "--report", "report"]
+    try:
+        done = subprocess.run(
+            [bulkmail(), "send", *map(str, options)],
+            cwd=folder,
+            env={"PATH": "/usr/bin:/bin", **preloaded(folder / "shim")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+        )
+    finally:
+        talker.stop()
+    rows = [json.loads(line) for line in (folder / "outcomes").read_text().splitlines()]
+    assert len(rows) == len(LINES), done.stderr
+    return done.returncode, {row["outcome"] for row in rows}, Report.read(folder / "shim")
+
+
+def play_all(cases):
+    """{name: function()}, some at a time; what went wrong is told of all."""
+    wrong = []
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        played = {pool.submit(play): name for name, play in cases.items()}
+        for future in concurrent.futures.as_completed(played):
+            if future.exception() is not None:
+                wrong.append(f"{played[future]}: {type(future.exception()).__name__}: {future.exception()}")
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def calm_received(folder, phase, mode):
+    """What such a session says before the phase is reached: it is closed there."""
+    _, _, seen = run(folder, Act(phase, lambda stream: 0), mode, *set_to(max_connection_attempts=1))
+    return seen
+
+
+def flooded(folder, phase, mode, chunk):
+    calm = calm_received(folder / "calm", phase, mode)
+    act = Act(phase, flood(chunk))
+    status, kinds, seen = run(folder / "flood", act, mode, *set_to(max_connection_attempts=1))
+    assert act.sent, "the phase was not reached"
+    assert max(act.seconds) < 5, act.seconds
+    # Behind the dot nobody knows; a session that was done at QUIT is done.
+    assert kinds <= {"unsent", "deferred", "accepted", "in_doubt"}, kinds
+    assert status in (OK, NOT_ALL, NO_SERVER, 75), status
+    read = (seen.received - calm.received) / len(act.sent)
+    assert read <= READ_MOST, f"{read} octets of a flood were read"
+    grown = seen.peak_kib - calm.peak_kib
+    assert is_sanitized() or grown < MEMORY_MOST_KIB, f"{grown} KiB more"
+
+
+# conformance: 8, A13, A14, A15, A20, F15, F18
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_flood_ends_the_connection(phase, tmp_path):
+    play_all(
+        {
+            name: lambda name=name, chunk=chunk: flooded(tmp_path / name, phase, PHASES[phase], chunk)
+            for name, chunk in FLOODS.items()
+        }
+    )
+
+
+COUNT = 400
+
+
+def rate_beside(folder, sink_of, bad):  # noqa: F811
+    """Messages a second through a server that takes 10 ms for each, beside those that flood. Of the middle of the run:
+    at its end one may wait for those whom a bad server gave back."""
+    folder.mkdir(parents=True)
+    good = sink_of({"on": "end", "delay_ms": 10})
+    options = [*options_for(folder, [good, *bad], addresses(COUNT)), *SOON, "--use-envelope", "0"]
+    # The bad one is never given up; whoever it meets too often is deferred.
+    options += set_to(connections=4, pipelining="envelope", max_connection_attempts=1000)
+    sent = command.send(options, folder)
+    check(sent, [good], COUNT)
+    assert set(sent.counts()) <= {"accepted", "deferred"}
+    times = sorted(one["at"] for one in good.transactions())
+    times = times[len(times) // 20 : -len(times) // 10]
+    return 1000 * (len(times) - 1) / (times[-1] - times[0])
+
+
+def share_beside(phases, folder, sink_of):  # noqa: F811
+    """The rate beside each flood, as a share of that without."""
+    acts = {phase: Act(phase, flood(FLOODS["lines"])) for phase in phases}
+    talkers = {phase: Talker(act) for phase, act in acts.items()}
+    rates = {phase: [] for phase in (None, *phases)}
+    try:
+        for at in range(3):
+            for phase, found in rates.items():
+                found.append(rate_beside(folder / f"{at}-{phase}", sink_of, [talkers[phase]] if phase else []))
+    finally:
+        for talker in talkers.values():
+            talker.stop()
+    assert all(len(act.sent) >= 3 for act in acts.values())
+    return {phase: statistics.median(rates[phase]) / statistics.median(rates[None]) for phase in phases}
+
+
+# conformance: A14, A15
+@pytest.mark.alone
+@pytest.mark.slow
+def test_a_flood_costs_other_connections_nothing(tmp_path, sink_of):  # noqa: F811
+    shares = share_beside(["EHLO", "RCPT"], tmp_path / "1", sink_of)
+    if min(shares.values()) < 0.98:  # the machine was busy
+        shares = share_beside(["EHLO", "RCPT"], tmp_path / "2", sink_of)
+    assert min(shares.values()) >= 0.98, shares
+
+
+TIME_OUT = 3
+REPLY = b"250-" + b"slow" * 20
+
+
+def dripped(folder, phase, mode):
+    act = Act(phase, drip(REPLY))
+    run(folder, act, mode, *set_to(max_connection_attempts=1, time_out=TIME_OUT))
+    # QUIT is awaited for a time of its own, which is shorter.
+    bound = 0 if phase == "QUIT" else TIME_OUT - 1
+    assert act.seconds and bound <= act.seconds[0] <= TIME_OUT + 1, act.seconds
+
+
+# conformance: 16, A16, F03, F21
+def test_a_drip_ends_with_the_phase(tmp_path):
+    play_all(
+        {phase: lambda phase=phase, mode=mode: dripped(tmp_path / phase, phase, mode) for phase, mode in PHASES.items()}
+    )
