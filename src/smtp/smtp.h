@@ -166,7 +166,11 @@ enum bm_smtp_event_kind {
 	BM_SMTP_CLOSED,      /* last event; close the connection */
 };
 
-/* Spans and reply are valid until the next call of bm_smtp_next_event or any other verb. */
+/*
+ * Spans and reply are valid until the next call of bm_smtp_next_event or any other verb. Of a reply of more than 4 KiB
+ * only the first lines are told, but for EHLO and talk. What AUTH says is told as "AUTH PLAIN (secret)" and "(secret)",
+ * a challenge as "(challenge)", and a reply that repeats a secret is not told as it is.
+ */
 struct bm_smtp_event {
 	enum bm_smtp_event_kind kind;
 	enum bm_smtp_command
@@ -204,7 +208,10 @@ void bm_smtp_secured(struct bm_smtp *smtp, const struct bm_smtp_channel *channel
 /* Octets from the peer. Never fails: what is wrong becomes events. */
 void bm_smtp_feed(struct bm_smtp *smtp, const void *data, size_t size, uint64_t now_ms);
 
-/* The peer closed its side, or reading or writing failed. reason is a static string. */
+/*
+ * The peer closed its side, or reading or writing failed, or the handshake. reason is a static string; during the
+ * handshake any, which is copied.
+ */
 void bm_smtp_lost(struct bm_smtp *smtp, const char *reason, uint64_t now_ms);
 
 /* We leave without a word: that the server closed says nothing then. */
@@ -264,7 +271,8 @@ enum bm_code bm_smtp_submit(struct bm_smtp *smtp, const struct bm_smtp_transacti
 /*
  * Says one command as it is given, without CR LF (copied). After a REPLY of 354 to a talk, the next talk is
  * content (then submit and quit are BM_E_USAGE): CR LF line ends, its last line a lone dot. BM_E_USAGE when not idle,
- * empty, with control octets, or content without its end.
+ * empty, with control octets, or content without its end. One reply is read, also of LMTP's to content: a second one
+ * ends the session.
  */
 enum bm_code bm_smtp_talk(
 	struct bm_smtp *smtp, struct bm_span text, uint64_t now_ms, struct bm_error *err) BM_MUST_CHECK;
