@@ -137,6 +137,7 @@ static void run_by_dice(uint64_t seed)
 	free_world(world);
 }
 
+/* conformance: 12, 24, F11, F35 */
 static void every_record_has_one_outcome_whatever_happens(void **state)
 {
 	(void)state;
@@ -164,6 +165,7 @@ static bool plain_record(struct world *world, uint64_t seq, char *text, size_t s
 	return seq <= 500;
 }
 
+/* conformance: F35 */
 static void one_good_server_among_bad_ones_is_enough(void **state)
 {
 	(void)state;

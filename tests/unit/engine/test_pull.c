@@ -34,6 +34,7 @@ static struct world *pulling_world(size_t connections, size_t room)
 	return world;
 }
 
+/* conformance: F35 */
 static void the_faster_server_gets_more(void **state)
 {
 	(void)state;
@@ -82,6 +83,7 @@ static void an_empty_list_opens_none(void **state)
 	free_world(world);
 }
 
+/* conformance: 21, F01 */
 static void a_dead_server_costs_the_others_nothing(void **state)
 {
 	(void)state;

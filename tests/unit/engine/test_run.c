@@ -21,6 +21,7 @@ static void one_transaction_each_without_envelopes(void **state)
 }
 
 /* manual: use_envelope, envelope_limit, envelope-shared, list-domain-case */
+/* conformance: 10 */
 static void neighbours_of_a_domain_share_an_envelope(void **state)
 {
 	(void)state;
@@ -85,7 +86,8 @@ static void sleeps_and_goes_on_with_the_same_envelope(void **state)
 	free_world(world);
 }
 
-/* F30: nothing was said yet, so nobody is put back. */
+/* Nothing was said yet, so nobody is put back. */
+/* conformance: F30 */
 static void a_server_that_hung_up_in_a_sleep_is_called_again(void **state)
 {
 	(void)state;
@@ -144,6 +146,7 @@ static void no_messages_left_on_any_server(void **state)
 }
 
 /* manual: MB012, row-all-unreachable */
+/* conformance: F01, F36 */
 static void all_servers_unreachable_is_the_end(void **state)
 {
 	(void)state;
@@ -160,6 +163,7 @@ static void all_servers_unreachable_is_the_end(void **state)
 }
 
 /* manual: turn-skips-unreachable */
+/* conformance: 21, F01 */
 static void a_dead_server_costs_the_others_nothing(void **state)
 {
 	(void)state;
@@ -184,6 +188,7 @@ static enum bm_smtp_disposition temporary_at_first(
 }
 
 /* manual: retry_delay, talk_attempts, row-451-end-of-data */
+/* conformance: 20, F33 */
 static void a_deferred_recipient_is_tried_again_after_a_while(void **state)
 {
 	(void)state;
@@ -224,6 +229,7 @@ static enum bm_smtp_disposition temporary_for_ever(
 }
 
 /* manual: retry_delay, retry_delay_max */
+/* conformance: 20 */
 static void tries_are_used_up_with_doubling_waits(void **state)
 {
 	(void)state;
@@ -254,7 +260,7 @@ static enum bm_smtp_disposition crowded_after_two(
 	return BM_SMTP_CROWDED;
 }
 
-/* RFC item 11 */
+/* conformance: 11, F11 */
 static void the_rest_of_a_crowded_envelope_follows_at_once(void **state)
 {
 	(void)state;
@@ -279,6 +285,7 @@ static enum bm_smtp_disposition first_server_dies(
 }
 
 /* manual: row-421 */
+/* conformance: 17, F08 */
 static void what_a_dying_server_did_not_take_goes_to_the_next(void **state)
 {
 	(void)state;
@@ -305,6 +312,7 @@ static enum bm_smtp_disposition lost_at_the_end(
 }
 
 /* manual: row-lost-end-of-data */
+/* conformance: 15, 17, F05 */
 static void in_doubt_is_never_sent_again(void **state)
 {
 	(void)state;
@@ -355,6 +363,7 @@ static enum bm_smtp_disposition lost_with_b(
 	return BM_SMTP_PUT_BACK;
 }
 
+/* conformance: 17 */
 static void a_recipient_who_kills_connections_kills_no_campaign(void **state)
 {
 	(void)state;
@@ -382,6 +391,7 @@ static enum bm_smtp_disposition hangs_up_on_a_crowd(
 	return mailbox[0] < 'c' ? BM_SMTP_PUT_BACK : BM_SMTP_CROWDED;
 }
 
+/* conformance: 10, 11 */
 static void envelopes_shrink_for_a_server_that_hangs_up_on_a_crowd(void **state)
 {
 	(void)state;
@@ -406,6 +416,7 @@ static enum bm_smtp_disposition always_lost(
 	return BM_SMTP_PUT_BACK;
 }
 
+/* conformance: F35 */
 static void a_server_that_greets_and_hangs_up_becomes_worthless(void **state)
 {
 	(void)state;
@@ -473,7 +484,7 @@ static enum bm_smtp_disposition wants_authentication(
 	return BM_SMTP_REFUSED;
 }
 
-/* RFC item 53 */
+/* conformance: 53 */
 static void a_relay_fault_burns_nobody(void **state)
 {
 	(void)state;
@@ -487,6 +498,7 @@ static void a_relay_fault_burns_nobody(void **state)
 	free_world(world);
 }
 
+/* conformance: 53 */
 static void the_same_code_to_a_recipient_is_about_the_recipient(void **state)
 {
 	(void)state;
@@ -513,6 +525,7 @@ static void a_connection_with_many_errors_is_retired(void **state)
 	free_world(world);
 }
 
+/* conformance: F46 */
 static void stopped_campaigns_account_for_the_rest(void **state)
 {
 	(void)state;
@@ -542,6 +555,7 @@ static void an_endless_list_is_not_read_on_after_a_stop(void **state)
 }
 
 /* manual: MB017, MB007, list-domain-case, list-display-name */
+/* conformance: 9 */
 static void duplicates_and_invalid_lines_are_not_sent(void **state)
 {
 	(void)state;
@@ -796,6 +810,7 @@ static void equal_copies_share_an_envelope(void **state)
 	free_world(world);
 }
 
+/* conformance: F59 */
 static void a_value_that_cannot_be_sent_is_told(void **state)
 {
 	(void)state;

@@ -30,7 +30,8 @@ static void check_accepted(const struct accepted *want)
 	assert_true(bm_span_equal(bm_address_domain(&address), bm_span_of(at + 1)));
 }
 
-/* 8, 9, 26, A24; manual: list-display-name, list-comments, row-long-tld, row-comment-address */
+/* manual: list-display-name, list-comments, row-long-tld, row-comment-address */
+/* conformance: 8, 9, 26, A24 */
 static void takes_one_mailbox_in_each_form(void **state)
 {
 	(void)state;
@@ -76,7 +77,7 @@ struct refused {
 	const char *reason; /* a part of it */
 };
 
-/* A21, A24, A30, 55, 56 */
+/* conformance: A21, A24, A30, 55, 56 */
 static void refuses_with_a_reason(void **state)
 {
 	(void)state;
@@ -261,7 +262,8 @@ static void tells_a_missing_address_from_a_wrong_one(void **state)
 	assert_true(bm_address_is_missing(reason));
 }
 
-/* A21: every control octet, anywhere. */
+/* Every control octet, anywhere. */
+/* conformance: A21 */
 static void refuses_every_control_octet(void **state)
 {
 	(void)state;
@@ -300,7 +302,7 @@ static enum bm_code parse_sizes(size_t local, size_t label)
 	return bm_address_parse(&address, bm_span_of(text), NULL);
 }
 
-/* 8 */
+/* conformance: 8 */
 static void keeps_the_limits_of_smtp(void **state)
 {
 	(void)state;
@@ -402,7 +404,8 @@ static void lets_the_header_to_be_a_group(void **state)
 	}
 }
 
-/* 9; manual: list-domain-case */
+/* manual: list-domain-case */
+/* conformance: 9 */
 static void makes_keys_with_and_without_case(void **state)
 {
 	(void)state;
@@ -415,7 +418,8 @@ static void makes_keys_with_and_without_case(void **state)
 	assert_memory_equal(key, "Jim.T@x.org", 11);
 }
 
-/* A30: the U-label and the A-label are one key. */
+/* The U-label and the A-label are one key. */
+/* conformance: A30 */
 static void gives_an_idn_one_key(void **state)
 {
 	(void)state;
@@ -446,7 +450,7 @@ static void check_header_form(const char *text, const char *want)
 	bm_buf_deinit(&out);
 }
 
-/* 74, A23 */
+/* conformance: 74, A23 */
 static void shows_it_in_a_header(void **state)
 {
 	(void)state;
@@ -501,7 +505,7 @@ static double seconds_for(const char *unit, size_t count, const char *tail)
 	return best;
 }
 
-/* A25 */
+/* conformance: A25 */
 static void takes_linear_time_and_no_stack(void **state)
 {
 	(void)state;

@@ -56,7 +56,7 @@ static void round_trip(const char *text, size_t column)
 	bm_buf_deinit(&back);
 }
 
-/* 74 */
+/* conformance: 74 */
 static void makes_words_of_whole_characters(void **state)
 {
 	(void)state;

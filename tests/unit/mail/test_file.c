@@ -21,6 +21,7 @@ static void lets_its_headers_stand(void **state)
 	copy_check_sender(&options, "other@x.org");
 }
 
+/* conformance: 4, 73 */
 static void makes_line_ends_cr_lf_and_drops_what_must_not_leave(void **state)
 {
 	(void)state;
@@ -32,7 +33,7 @@ static void makes_line_ends_cr_lf_and_drops_what_must_not_leave(void **state)
 						 "Message-ID: <i@x.org>\r\n\r\nline\r\n\r\nend\r\n");
 }
 
-/* 72 */
+/* conformance: 72 */
 static void fills_in_what_it_lacks(void **state)
 {
 	(void)state;
@@ -96,7 +97,8 @@ struct refusal {
 	const char *part;
 };
 
-/* 71, 72; manual: MB014, MB015, MB016, MB019, MB022 */
+/* manual: MB014, MB015, MB016, MB019, MB022 */
+/* conformance: 71, 72 */
 static void refuses_with_the_line(void **state)
 {
 	(void)state;
@@ -154,7 +156,8 @@ static char *long_file(const char *head, char fill, size_t size, const char *tai
 	return text;
 }
 
-/* 8, A29: no silent change. manual: Trusting-wrapping */
+/* No silent change. manual: Trusting-wrapping */
+/* conformance: 8, A29 */
 static void refuses_long_lines_that_it_cannot_fold(void **state)
 {
 	(void)state;

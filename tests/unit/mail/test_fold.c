@@ -24,7 +24,7 @@ static void check(const char *text, size_t limit, const char *want, size_t dots)
 	check_body(text, strlen(text), limit, want, dots);
 }
 
-/* 4, A27 */
+/* conformance: 4, A27 */
 static void makes_every_line_end_cr_lf(void **state)
 {
 	(void)state;
@@ -35,7 +35,7 @@ static void makes_every_line_end_cr_lf(void **state)
 	check_body("", 0, 78, "", 0);
 }
 
-/* 5, A27 */
+/* conformance: 5, A27 */
 static void stuffs_dots_at_every_line_start(void **state)
 {
 	(void)state;
@@ -46,7 +46,8 @@ static void stuffs_dots_at_every_line_start(void **state)
 	check("a\r\n\n.\r", 0, "a\r\n\r\n..\r\n", 1);
 }
 
-/* Every string over CR, LF, dot and a letter up to seven octets: no bare line end, no unstuffed dot. A27 */
+/* Every string over CR, LF, dot and a letter up to seven octets: no bare line end, no unstuffed dot. */
+/* conformance: 4, 5, A27 */
 static void keeps_smugglers_out(void **state)
 {
 	(void)state;
@@ -108,7 +109,7 @@ static void takes_the_last_line_with_its_end(void **state)
 	check("x\n" SEVENTY "1234 ab\ny\n", 78, "x\r\n" SEVENTY "1234 ab\r\ny\r\n", 0);
 }
 
-/* A29 */
+/* conformance: A29 */
 static void never_cuts_a_character(void **state)
 {
 	(void)state;
@@ -134,7 +135,7 @@ static void check_field(const char *text, size_t limit, const char *want)
 	bm_buf_deinit(&out);
 }
 
-/* 71 */
+/* conformance: 71 */
 static void folds_fields_with_a_blank(void **state)
 {
 	(void)state;
@@ -198,7 +199,8 @@ static double seconds_for(char c, size_t size, size_t every)
 	return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
 }
 
-/* A25: a megabyte a line takes no stack, and time in proportion. */
+/* A megabyte a line takes no stack, and time in proportion. */
+/* conformance: A25 */
 static void takes_linear_time(void **state)
 {
 	(void)state;

@@ -8,6 +8,7 @@
 
 /* 72: the original's headers in its order, then ours. manual: header-order, header-ours, envelope-header-to, From, To,
  * Subject, Message */
+/* conformance: 72 */
 static void composes_the_least(void **state)
 {
 	(void)state;
@@ -86,7 +87,8 @@ static void check_refusal(const struct refusal *refusal)
 	copy_check_refused(&options, refusal->id, refusal->part);
 }
 
-/* 71, A21, A23; manual: MB001, MB002, MB014, MB015, MB019, MB022 */
+/* manual: MB001, MB002, MB014, MB015, MB019, MB022 */
+/* conformance: 71, A21, A23 */
 static void refuses_bad_attributes(void **state)
 {
 	(void)state;
@@ -124,7 +126,8 @@ static void refuses_bad_attributes(void **state)
 		check_refusal(&table[i]);
 }
 
-/* 71, 72, 73, A23; manual: MB004, MB005, MB022 */
+/* manual: MB004, MB005, MB022 */
+/* conformance: 71, 72, 73, A23 */
 static void refuses_bad_headers(void **state)
 {
 	(void)state;
@@ -183,7 +186,7 @@ static void refuses_bad_headers(void **state)
 	}
 }
 
-/* 72 */
+/* conformance: 72 */
 static void takes_each_single_header_once(void **state)
 {
 	(void)state;
@@ -233,7 +236,8 @@ static void refuses_wrong_calls(void **state)
 	bm_message_free(NULL);
 }
 
-/* A45: a caller that was compiled against a shorter struct gets the defaults for the rest. */
+/* A caller that was compiled against a shorter struct gets the defaults for the rest. */
+/* conformance: A45 */
 static void takes_the_options_of_another_version(void **state)
 {
 	(void)state;
@@ -246,7 +250,8 @@ static void takes_the_options_of_another_version(void **state)
 	bm_message_free(message);
 }
 
-/* A29; manual: MB016 */
+/* manual: MB016 */
+/* conformance: A29 */
 static void refuses_no_content_and_a_nul(void **state)
 {
 	(void)state;
@@ -259,7 +264,7 @@ static void refuses_no_content_and_a_nul(void **state)
 	copy_check_refused(&options, "MB016", "line 2");
 }
 
-/* 74 */
+/* conformance: 74 */
 static void encodes_what_is_not_ascii(void **state)
 {
 	(void)state;
@@ -320,7 +325,8 @@ static void addresses_in_utf8_need_smtputf8(void **state)
 	}
 }
 
-/* 59, 60: what the body is, is said. */
+/* What the body is, is said. */
+/* conformance: 59, 60 */
 static void declares_an_eight_bit_body(void **state)
 {
 	(void)state;
@@ -367,7 +373,8 @@ static void finds_the_envelope_sender(void **state)
 	copy_check_sender(&options, "jim@localhost");
 }
 
-/* 22: the null reverse-path; the header Sender is From then. */
+/* The null reverse-path; the header Sender is From then. */
+/* conformance: 22 */
 static void takes_the_null_sender(void **state)
 {
 	(void)state;
@@ -466,7 +473,8 @@ static void bounds_the_number_of_headers(void **state)
 	bm_buf_deinit(&text);
 }
 
-/* A29; manual: Trusting-wrapping */
+/* manual: Trusting-wrapping */
+/* conformance: A29 */
 static void folds_unless_wrapping_is_trusted(void **state)
 {
 	(void)state;

@@ -10,7 +10,8 @@ static struct bm_message *make(bool envelope)
 	return message;
 }
 
-/* 72: its own for each copy, and the same in each attempt. */
+/* Its own for each copy, and the same in each attempt. */
+/* conformance: 72 */
 static void gives_each_copy_one_message_id(void **state)
 {
 	(void)state;
@@ -40,7 +41,7 @@ static void takes_the_host_that_is_given(void **state)
 	bm_message_free(message);
 }
 
-/* 61 */
+/* conformance: 61 */
 static void foretells_the_size(void **state)
 {
 	(void)state;
@@ -84,7 +85,8 @@ static void borrows_the_message(void **state)
 	bm_message_free(message);
 }
 
-/* F59: a copy that cannot be made is an error and leaves nothing behind. */
+/* A copy that cannot be made is an error and leaves nothing behind. */
+/* conformance: F59 */
 static void wants_a_recipient(void **state)
 {
 	(void)state;
@@ -117,7 +119,7 @@ static char *record(char fill, size_t size, const char *tail)
 	return text;
 }
 
-/* 8 */
+/* conformance: 8 */
 static void folds_a_record_only_beyond_998(void **state)
 {
 	(void)state;

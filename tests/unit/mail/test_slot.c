@@ -112,7 +112,7 @@ static void leaves_a_message_without_slots_alone(void **state)
 	bm_message_free(message);
 }
 
-/* 72 */
+/* conformance: 72 */
 static void tells_copies_apart_by_their_values(void **state)
 {
 	(void)state;

@@ -23,7 +23,8 @@ static void becomes_quoted_printable(void **state)
 		"x\r\n");
 }
 
-/* 8: no line over 76, no blank at an end, no dot at a beginning, soft breaks between characters. */
+/* No line over 76, no blank at an end, no dot at a beginning, soft breaks between characters. */
+/* conformance: 8 */
 static void breaks_long_lines(void **state)
 {
 	(void)state;
@@ -44,7 +45,8 @@ static void breaks_long_lines(void **state)
 		"vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv=\r\n=20\r\n");
 }
 
-/* 4: line ends in values. */
+/* Line ends in values. */
+/* conformance: 4 */
 static void makes_line_ends_crlf(void **state)
 {
 	(void)state;
@@ -53,7 +55,8 @@ static void makes_line_ends_crlf(void **state)
 		name_is("a \r\nb\rc\n\n.d"), "Content-Transfer-Encoding: 8bit\r\n", "<a \r\nb\r\nc\r\n\r\n..d>\r\n");
 }
 
-/* 5: dots in both forms. */
+/* Dots in both forms. */
+/* conformance: 5 */
 static void stuffs_dots_of_values(void **state)
 {
 	(void)state;
@@ -149,7 +152,7 @@ static void checks_body_values(void **state)
 	bm_message_free(message);
 }
 
-/* 8 */
+/* conformance: 8 */
 static void keeps_8bit_lines_below_998(void **state)
 {
 	(void)state;
@@ -168,7 +171,7 @@ static void keeps_8bit_lines_below_998(void **state)
 	bm_message_free(message);
 }
 
-/* 59, 60 */
+/* conformance: 59, 60 */
 static void says_when_a_copy_is_8bit(void **state)
 {
 	(void)state;
@@ -233,7 +236,7 @@ static void keeps_values_in_their_part(void **state)
 	}
 }
 
-/* 60 */
+/* conformance: 60 */
 static void leaves_signed_and_unknown_parts(void **state)
 {
 	(void)state;
@@ -271,7 +274,8 @@ static void bounds_the_depth(void **state)
 	check_body_refused("Content-Type: multipart/mixed; boundary=b0\n", body, "nested deeper than 8");
 }
 
-/* A25: what is nested too deep is not searched for slots again and again. */
+/* What is nested too deep is not searched for slots again and again. */
+/* conformance: A25 */
 static void is_linear_in_nested_parts(void **state)
 {
 	(void)state;

@@ -14,7 +14,7 @@ static struct slot_values email_is(const char *email)
 	return (struct slot_values){email, "n", "t"};
 }
 
-/* 71, 74 */
+/* conformance: 71, 74 */
 static void encodes_text(void **state)
 {
 	(void)state;
@@ -47,7 +47,7 @@ static void check_lines(const char *text, size_t most)
 	}
 }
 
-/* 8, 71 */
+/* conformance: 8, 71 */
 static void folds_long_text(void **state)
 {
 	(void)state;
@@ -84,7 +84,7 @@ static void folds_at_78_when_told_to(void **state)
 	bm_message_free(message);
 }
 
-/* A23 */
+/* conformance: A23 */
 static void refuses_line_ends_and_controls(void **state)
 {
 	(void)state;
@@ -128,7 +128,7 @@ static void writes_display_names(void **state)
 		"To: {{name|A, \"B\"}} <b@x.org>, c@x.org", name_is(""), "To: \"A, \\\"B\\\"\" <b@x.org>, c@x.org\r\n");
 }
 
-/* A24 */
+/* conformance: A24 */
 static void keeps_addresses_apart(void **state)
 {
 	(void)state;
@@ -225,14 +225,14 @@ static void has_no_slots_in_structured_headers(void **state)
 	}
 }
 
-/* 73 */
+/* conformance: 73 */
 static void drops_bcc_with_its_slots(void **state)
 {
 	(void)state;
 	slots_check_header("Bcc: {{name}}, {{nosuch}}\nX-A: 1", name_is("x@y.org"), "X-A: 1\r\n");
 }
 
-/* A25 */
+/* conformance: A25 */
 static void is_linear_in_time(void **state)
 {
 	(void)state;
@@ -255,7 +255,8 @@ static void is_linear_in_time(void **state)
 	}
 }
 
-/* A25: parentheses that are not closed where take_element does not look for them. */
+/* Parentheses that are not closed where take_element does not look for them. */
+/* conformance: A25 */
 static void is_linear_in_open_comments(void **state)
 {
 	(void)state;
