@@ -17,18 +17,21 @@
 struct bm_tls;
 
 struct bm_tls_options {
-	bool verify;           /* the handshake fails unless the peer is who it should be */
-	const char *host;      /* SNI, and the name that the certificate must hold as a SAN; or an address literal */
-	const char *ca_file;   /* PEM; NULL: the system's store */
+	bool verify;           /* the handshake fails unless the peer is who it should be; else that is only found out */
+	const char *host;      /* SNI, and the name that the certificate must hold as a SAN, IDN or not; or an address
+							  literal, which it must hold as such; NULL or "unix:/path": no name */
+	const char *ca_file;   /* PEM: what is in it is trusted, and its CRLs are heeded; NULL: the system's store */
 	const char *pins;      /* SHA-256 of the public key (SPKI), hex (colons or not) or base64, joined by blanks; NULL:
-							  none. With pins, one must fit; a CA is then asked for only if ca_file is set */
+							  none. With pins, that of the server's own certificate must be one of them; a CA and the
+							  name are then asked for only if ca_file is set */
 	const char *cert_file; /* ours, PEM with its chain; NULL: none */
-	const char *key_file;  /* its key; NULL: in cert_file */
+	const char *key_file;  /* its key, without a passphrase; NULL: in cert_file */
 };
 
 /*
- * Reads the files. Strings are copied. BM_E_CONF: a bad pin, a certificate that its key does not fit, a key file that
- * others can read; BM_E_MISSING, BM_E_IO; the text names the file. The caller frees *out.
+ * Reads the files. Strings are copied. BM_E_CONF: a bad pin, a certificate that its key does not fit, a key file of
+ * ours that others can read, no name where one must be verified; BM_E_MISSING, BM_E_IO; the text names the file. The
+ * caller frees *out.
  */
 enum bm_code bm_tls_new(struct bm_tls **out, const struct bm_tls_options *options, struct bm_error *err) BM_MUST_CHECK;
 
@@ -36,8 +39,9 @@ enum bm_code bm_tls_new(struct bm_tls **out, const struct bm_tls_options *option
 void bm_tls_free(struct bm_tls *tls);
 
 /*
- * Puts TLS over under, which it takes when it succeeds; bm_stream_handshake is next. BM_E_PROTOCOL: octets wait in
- * under already, which nobody can have meant for us (CVE-2021-22947).
+ * Puts TLS over under, which it takes when it succeeds; bm_stream_handshake is next, and its failure is never
+ * BM_STREAM_END. A session that is kept is offered: those of verified peers are, a ticket of TLS 1.3 for one use.
+ * BM_E_PROTOCOL: octets wait in under already, which nobody can have meant for us (CVE-2021-22947).
  */
 enum bm_code bm_tls_wrap(
 	struct bm_stream **out, struct bm_tls *tls, struct bm_stream *under, struct bm_error *err) BM_MUST_CHECK;

@@ -155,13 +155,13 @@ static size_t tell_records(struct tls_stream *tls)
 /* AGAIN while some is left. */
 static enum bm_stream_status flush(struct tls_stream *tls)
 {
-	struct bm_span span = bm_span_make(tls->wire.data + tls->wire_sent, tls->wire.size - tls->wire_sent);
 	size_t done = 0;
 
 	if (tls->shut)
 		return BM_STREAM_BROKEN;
-	if (span.size == 0)
+	if (tls->wire_sent == tls->wire.size)
 		return BM_STREAM_OK;
+	struct bm_span span = bm_span_make(tls->wire.data + tls->wire_sent, tls->wire.size - tls->wire_sent);
 	enum bm_stream_status status = bm_stream_write(tls->under, &span, 1, &done);
 	if (status != BM_STREAM_OK && status != BM_STREAM_AGAIN) {
 		tls->shut = true;
@@ -422,8 +422,9 @@ static bool make_ssl(struct tls_stream *tls, struct bm_tls *policy)
 	BIO_set_data(carrier, tls);
 	BIO_set_init(carrier, 1);
 	SSL_set_bio(tls->ssl, carrier, carrier);
-	SSL_set_app_data(tls->ssl, &tls->peer);
 	SSL_set_connect_state(tls->ssl);
+	if (SSL_set_app_data(tls->ssl, &tls->peer) != 1)
+		return false;
 	if (policy->name != NULL && !policy->literal && SSL_set_tlsext_host_name(tls->ssl, policy->name) != 1)
 		return false;
 	bm_tls_session_offer(policy, tls->ssl);
