@@ -11,7 +11,7 @@ all: ## build/bulkmail, build/libbulkmail.a and build/libbulkmail.so
 demo: all ## a campaign of 1,000 recipients against our own sink
 	@scripts/demo
 
-test: ## everything that CI checks; the last line says how many passed and failed
+test: ## everything that CI checks; the last line says how many passed and failed (a stage: scripts/test tsan)
 	@scripts/setup test
 	@scripts/test
 
@@ -29,7 +29,7 @@ format: ## the sources, by clang-format
 	@scripts/setup test
 	@scripts/format -i
 
-coverage: ## line coverage of all tests in build-coverage/report
+coverage: ## line coverage of all tests in build-coverage/report; fails below 95 % of src/smtp or src/mail
 	@scripts/setup coverage
 	@scripts/coverage
 

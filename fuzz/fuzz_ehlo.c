@@ -255,6 +255,7 @@ static void wish(struct wishes *wishes, unsigned bits)
 	};
 }
 
+/* conformance: 3, 27, 34, 55, 59, 63, 69 */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bm_reply_parser parser;

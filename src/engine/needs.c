@@ -217,12 +217,11 @@ static void refuse_all(struct bm_run *run, const struct refusal *refusal)
 
 void bm_run_refuse_hopeless(struct bm_run *run)
 {
-	struct bm_item anybody = {.needs = run->needs, .size_bytes = shared_size(run)};
-
 	if (run->special_count > 0)
 		refuse_specials(run);
 	if (run->needs == 0 || run->in_flight > 0)
 		return;
+	struct bm_item anybody = {.needs = run->needs, .size_bytes = shared_size(run)};
 	const struct refusal *refusal = find_refusal(missing_everywhere(run, &anybody));
 	if (refusal != NULL)
 		refuse_all(run, refusal);

@@ -189,9 +189,11 @@ static bool suits(
 {
 	size_t server = run->slots[index].server;
 	unsigned missing = find_missing(run, index, envelope, copy, needs);
-	struct bm_item like = {.needs = *needs, .size_bytes = copy->size_bytes};
 
-	if (missing == 0 || (missing == BM_NEED_ROOM && !bm_run_has_other_for(run, server, &like)))
+	if (missing == 0)
+		return true;
+	struct bm_item like = {.needs = *needs, .size_bytes = copy->size_bytes};
+	if (missing == BM_NEED_ROOM && !bm_run_has_other_for(run, server, &like))
 		return true;
 	run->servers[server].lacks |= missing & ~(unsigned)BM_NEED_ROOM;
 	set_aside(run, server, envelope, *needs, copy->size_bytes);

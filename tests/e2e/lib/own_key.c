@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Preloaded into OpenSMTPD 6.8: its listeners sign by a process of their own that holds the key, with a make-believe key
- * of which OpenSSL 3.0 says "missing private key" (OpenSMTPD issue 1239). Here they get the key itself, from the file
- * that OWN_KEY names, read before they leave their rights and the file system.
+ * Preloaded into OpenSMTPD 6.8: its listeners sign by a process of their own that holds the key, with a make-believe
+ * key of which OpenSSL 3.0 says "missing private key" (OpenSMTPD issue 1239). Here they get the key itself, from the
+ * file that OWN_KEY names, read before they leave their rights and the file system.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
