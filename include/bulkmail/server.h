@@ -191,12 +191,12 @@ BM_API void bm_server_disconnect(struct bm_server *server, bool quietly);
 
 /*
  * Says one command, connecting first when need be, and reads its whole reply: *reply is
- * NUL-terminated, with the CR LF of each line, owned by the server until the next call.
- * After a 354 the talk is content, lines with CR LF, and has to end in a line with a lone dot, with or without
- * its CR LF.
- * MBS006 nothing to say (or an octet that no command may hold), MBS007 cannot write, MBS008 5yz, MBS009 221 or 421
- * to something other than QUIT (which ends the connection whatever the answer), MBS013 still 4yz after talk_attempts
- * (each repetition is logged as MBS012), MBS014 timed out, MBS018 no descriptor; or what connect returned.
+ * NUL-terminated, with the CR LF of each line, owned by the server until the next call. It is as the server said it,
+ * any octet, but for NUL, which is "?". After a 354 the talk is content, lines with CR LF, and has to end in a line
+ * with a lone dot, with or without its CR LF. MBS006 nothing to say (or an octet that no command may hold), MBS007
+ * cannot write, MBS008 5yz, MBS009 221 or 421 to something other than QUIT (which ends the connection whatever the
+ * answer), MBS013 still 4yz after talk_attempts (each repetition is logged as MBS012), MBS014 timed out, MBS018 no
+ * descriptor; or what connect returned.
  */
 BM_API enum bm_code bm_server_talk_and_respond(
 	struct bm_server *server, const char *talk, const char **reply, struct bm_error *err) BM_MUST_CHECK;

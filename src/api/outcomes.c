@@ -85,36 +85,60 @@ static void put_count(json_t *json, const char *name, uint64_t count, bool *whol
 	put(json, name, json_integer((json_int_t)count), whole);
 }
 
-/* A character that no JSON string may hold as it is. */
-static void put_escaped(FILE *file, unsigned char octet)
+/* The code point of a well-formed character of one to three octets. */
+static unsigned code_point(const unsigned char *data, size_t length)
+{
+	if (length == 1)
+		return data[0];
+	if (length == 2)
+		return (data[0] & 0x1fu) << 6 | (data[1] & 0x3fu);
+	return (data[0] & 0x0fu) << 12 | (data[1] & 0x3fu) << 6 | (data[2] & 0x3fu);
+}
+
+/* A character that no JSON string may hold as it is, or that nobody should see as it is. */
+static void put_escaped(FILE *file, const unsigned char *data, size_t length)
 {
 	static const char named[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+	unsigned code = code_point(data, length);
 
-	if (octet == '"' || octet == '\\')
-		fprintf(file, "\\%c", octet);
-	else if (octet < sizeof named && named[octet] != 0)
-		fprintf(file, "\\%c", named[octet]);
+	if (code == '"' || code == '\\')
+		fprintf(file, "\\%c", (int)code);
+	else if (code < sizeof named && named[code] != 0)
+		fprintf(file, "\\%c", named[code]);
 	else
-		fprintf(file, "\\u%04x", octet);
+		fprintf(file, "\\u%04x", code);
 }
 
-static bool is_plain(unsigned char octet)
+/* Octets at the front that JSON holds as they are. */
+static size_t plain_run(const unsigned char *data, size_t size)
 {
-	return octet >= 0x20 && octet != '"' && octet != '\\' && octet != 0x7f;
+	size_t run = 0;
+
+	while (run < size && data[run] != '"' && data[run] != '\\') {
+		bool ascii = data[run] >= 0x20 && data[run] < 0x7f;
+		size_t length = ascii ? 1 : bm_utf8_length(data + run, size - run);
+		if (!ascii && bm_utf8_hidden(data + run, length))
+			break;
+		run += length;
+	}
+	return run;
 }
 
-static void put_utf8(FILE *file, const char *data, size_t size)
+static void put_utf8(FILE *file, const char *text, size_t size)
 {
-	size_t done = 0;
+	const unsigned char *data = (const unsigned char *)text;
 
-	while (done < size) {
-		size_t plain = done;
-		while (plain < size && is_plain((unsigned char)data[plain]))
-			plain++;
-		fwrite(data + done, 1, plain - done, file);
-		if (plain < size)
-			put_escaped(file, (unsigned char)data[plain++]);
-		done = plain;
+	while (size > 0) {
+		size_t run = plain_run(data, size);
+		fwrite(data, 1, run, file);
+		data += run;
+		size -= run;
+		if (size == 0)
+			break;
+		size_t length = bm_utf8_length(data, size);
+		put_escaped(file, data, length);
+		data += length;
+		size -= length;
 	}
 }
 
@@ -241,8 +265,8 @@ static json_t *report_json(const struct bm_campaign *campaign, const char *state
 
 static enum bm_code dump(json_t *json, FILE *file, const char *path, struct bm_error *err)
 {
-	bool written = json_dumpf(json, file, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 && fputc('\n', file) != EOF &&
-				   fflush(file) == 0;
+	bool written = json_dumpf(json, file, JSON_INDENT(2) | JSON_REAL_PRECISION(6) | JSON_ENSURE_ASCII) == 0 &&
+				   fputc('\n', file) != EOF && fflush(file) == 0;
 	return written ? BM_OK : bm_error_set_errno(err, BM_E_IO, "MBO005", errno, "cannot write %s", path);
 }
 

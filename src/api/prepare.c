@@ -84,12 +84,16 @@ enum bm_code bm_server_take_secret(
 
 static enum bm_code read_password(struct bm_server *server, struct bm_error *err)
 {
+	struct bm_error inner = BM_ERROR_INIT;
 	struct bm_secret *secret = NULL;
 
 	if (!logs_in(server) || server->login != NULL || server->options.password_file == NULL)
 		return BM_OK;
-	enum bm_code code = bm_credentials_read(&secret, server->options.password_file, err);
-	return code == BM_OK ? bm_server_take_secret(server, secret, 0, err) : code;
+	enum bm_code code = bm_credentials_read(&secret, server->options.password_file, &inner);
+	if (code == BM_OK)
+		return bm_server_take_secret(server, secret, 0, err);
+	/* whatever is wrong with it, it is the attribute that has to be looked at */
+	return bm_error_set(err, code == BM_E_NOMEM ? code : BM_E_CONF, inner.id, "%s", inner.text);
 }
 
 enum bm_code bm_server_prepare(struct bm_server *server, struct bm_error *err)

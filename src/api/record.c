@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void bm_campaign_log(struct bm_campaign *campaign, const struct bm_error *err)
 {
@@ -35,11 +36,32 @@ void bm_campaign_settle(struct bm_campaign *campaign)
 		campaign->options.settled(campaign->options.outcome_user);
 }
 
+/* A record goes back as it came, to be a list again; but no log takes a control octet, which no address can hold. */
+static bool has_control(const char *record, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)record[i];
+		if ((c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7f)
+			return true;
+	}
+	return false;
+}
+
 static void log_record(struct bm_campaign *campaign, struct bm_log *log, const struct bm_outcome *outcome)
 {
 	struct bm_error err = BM_ERROR_INIT;
+	char shown[4 * BM_RECORD_SIZE_MAX + 1];
+	const char *line = outcome->record;
+	size_t size = outcome->record_size;
 
-	if (log != NULL && bm_log_write(log, outcome->record, outcome->record_size, &err) != BM_OK)
+	if (log == NULL)
+		return;
+	if (has_control(line, size)) {
+		bm_escape(shown, sizeof shown, line, size);
+		line = shown;
+		size = strlen(shown);
+	}
+	if (bm_log_write(log, line, size, &err) != BM_OK)
 		note_failure(campaign, &err);
 }
 

@@ -504,7 +504,14 @@ static enum bm_code keep_reply(struct bm_server *server, const struct bm_reply *
 	enum bm_code code = bm_buf_append_span(&server->reply, reply->raw);
 	if (code == BM_OK)
 		code = bm_buf_terminate(&server->reply);
-	return code == BM_OK ? BM_OK : bm_error_nomem(err);
+	if (code != BM_OK)
+		return bm_error_nomem(err);
+	/* what is behind it is not to be hidden from who reads a string */
+	for (size_t i = 0; i < server->reply.size; i++) {
+		if (server->reply.data[i] == '\0')
+			server->reply.data[i] = '?';
+	}
+	return BM_OK;
 }
 
 static enum bm_code set_reply_error(const struct bm_server *server, const struct bm_smtp_event *event,

@@ -45,8 +45,7 @@ static size_t escape_one(char form[8], const unsigned char *data, size_t size, s
 	*used = 1;
 	if (data[0] == '\\')
 		return (size_t)snprintf(form, 8, "\\\\");
-	bool c1_control = length == 2 && data[0] == 0xc2 && data[1] < 0xa0;
-	if (length == 0 || c1_control || data[0] < 0x20 || data[0] == 0x7f)
+	if (length == 0 || bm_utf8_hidden(data, length))
 		return (size_t)snprintf(form, 8, "\\x%02X", (unsigned)data[0]);
 	memcpy(form, data, length);
 	form[length] = '\0';
@@ -95,6 +94,20 @@ void bm_escape(char *out, size_t out_size, const void *data, size_t size)
 	out[filled] = '\0';
 }
 
+bool bm_is_printable(const void *data, size_t size)
+{
+	const unsigned char *in = data;
+
+	for (size_t pos = 0; pos < size;) {
+		bool ascii = in[pos] >= 0x20 && in[pos] < 0x7f;
+		size_t length = ascii ? 1 : bm_utf8_length(in + pos, size - pos);
+		if (length == 0 || bm_utf8_hidden(in + pos, length))
+			return false;
+		pos += length;
+	}
+	return true;
+}
+
 #undef bm_error_set
 #undef bm_error_set_errno
 #undef bm_error_nomem
@@ -102,10 +115,16 @@ void bm_escape(char *out, size_t out_size, const void *data, size_t size)
 /* Texts hold names and replies from outside: whatever is not printable is replaced here at the latest. */
 static void tidy(char *text)
 {
-	for (char *p = text; *p != '\0'; p++) {
-		unsigned char c = (unsigned char)*p;
-		if (c < 0x20 || c == 0x7f)
-			*p = '?';
+	unsigned char *p = (unsigned char *)text;
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		size_t length = bm_utf8_length(p, left);
+		size_t step = length == 0 ? 1 : length;
+		if (length == 0 || bm_utf8_hidden(p, length))
+			memset(p, '?', step);
+		p += step;
+		left -= step;
 	}
 }
 

@@ -5,6 +5,7 @@
 
 #include "bulkmail/errors.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -38,8 +39,11 @@ static inline enum bm_code bm_error_known(enum bm_code returned, enum bm_code co
 /*
  * Octets from outside (a server, a file) as one printable line in out, which is
  * always NUL-terminated: CR, LF and other controls, DEL and octets that are not
- * valid UTF-8 become \xHH, a backslash becomes \\. Cut when it does not fit.
+ * valid UTF-8 become \xHH, as does what bm_utf8_hidden has; a backslash becomes \\. Cut when it does not fit.
  */
 void bm_escape(char *out, size_t out_size, const void *data, size_t size);
+
+/* True when bm_escape would change nothing of it but backslashes. */
+bool bm_is_printable(const void *data, size_t size);
 
 #endif

@@ -50,3 +50,16 @@ bool bm_utf8_valid(const unsigned char *data, size_t size)
 	}
 	return true;
 }
+
+bool bm_utf8_hidden(const unsigned char *data, size_t length)
+{
+	if (length == 1)
+		return data[0] < 0x20 || data[0] == 0x7f;
+	if (length == 2)
+		return (data[0] == 0xc2 && data[1] < 0xa0) || (data[0] == 0xd8 && data[1] == 0x9c);
+	if (length != 3 || data[0] != 0xe2)
+		return false;
+	if (data[1] == 0x80)
+		return data[2] == 0x8e || data[2] == 0x8f || (data[2] >= 0xa8 && data[2] <= 0xae);
+	return data[1] == 0x81 && data[2] >= 0xa6 && data[2] <= 0xa9;
+}

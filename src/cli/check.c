@@ -106,7 +106,8 @@ static int greet(struct bm_server *server, const struct need *needs)
 
 	if (bm_server_connect(server, &err) != BM_OK) {
 		cli_complain_error(&err);
-		return err.code == BM_E_CONF ? EX_CONFIG : EX_UNAVAILABLE;
+		bool ours = err.code == BM_E_CONF || err.code == BM_E_MISSING || err.code == BM_E_IO;
+		return ours ? cli_status(err.code) : EX_UNAVAILABLE;
 	}
 	show_offers(server);
 	show_security(server);

@@ -18,7 +18,7 @@
 static const char help[] =
 	"bulkmail send: hands a message to every recipient of a list.\n"
 	"\n"
-	"  --server HOST[:PORT]   a relay; may be repeated\n"
+	"  --server HOST[:PORT]   a relay, or unix:/PATH; may be repeated\n"
 	"  --conf FILE            conf file; may be repeated, the first is the most significant\n"
 	"  --list FILE            one recipient a line, or a table (.csv, .tsv, .jsonl); - is standard input\n"
 	"  --message FILE         a whole message (RFC 5322); its own headers stand\n"
@@ -36,7 +36,12 @@ static const char help[] =
 	"66 a file is missing, 69 no usable server, 74 a file cannot be written, 75 stopped or temporary failures left,\n"
 	"78 conf error.\n"
 	"\n"
-	"Example: bulkmail send --server relay.example:587 --list people.txt --message news.eml --outcomes news.jsonl\n";
+	"TLS and login are attributes: tls, tls_wrapper, tls_ca_file, tls_pin, user, password_file, password_command,\n"
+	"auth (see TLS and LOGGING IN in bulkmail.conf(5)). Ports 587 and 465 and a user ask for a verified server.\n"
+	"\n"
+	"Example: bulkmail send --server relay.example --list people.txt --message news.eml --outcomes news.jsonl\n"
+	"         bulkmail send --server mail.example:587 --set user=me --set password_file=/home/me/.password \\\n"
+	"                       --list people.txt --message news.eml\n";
 
 /* What the outcome callback needs. */
 struct recorder {

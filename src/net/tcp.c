@@ -49,8 +49,8 @@ enum bm_code bm_stream_open_tcp(struct bm_stream **out, const struct bm_tcp_opti
 
 	*out = NULL;
 	if (bm_loop_new(&loop, options->waker, &why) != BM_OK)
-		return bm_error_set_errno(err, BM_E_CONNECT, "MBS002", why.system_errno, "%s:%u: no socket", options->host,
-			(unsigned)options->port);
+		return bm_error_set_errno(
+			err, BM_E_CONNECT, "MBS002", why.system_errno, "%s:%u: no socket", options->host, (unsigned)options->port);
 	enum bm_code code = wait_for(&wait, loop, options, err);
 	bm_loop_free(loop);
 	*out = wait.stream;

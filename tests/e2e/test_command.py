@@ -2,7 +2,6 @@
 """The command: options, texts, exit statuses, outcomes and report (bulkmail(1))."""
 
 import base64
-import email
 import fcntl
 import json
 import os
@@ -499,20 +498,6 @@ def test_8bit_message_that_is_signed(tmp_path, sink_of):  # noqa: F811
     # Beside one that takes it, the other one costs nothing.
     assert send(tmp_path, [other, willing], TWO, content=content).status == OK
     assert "BODY=8BITMIME" in willing.transactions()[0]["mail_params"]
-
-
-# conformance: 59, 60
-def test_8bit_message_is_encoded_where_it_has_to_be(tmp_path, sink_of):  # noqa: F811
-    content = MESSAGE + "Gr\u00fc\u00dfe\n".encode()
-    sink = sink_of(options=["--extensions", "PIPELINING", "--content"])
-    assert send(tmp_path, [sink], TWO, content=content).status == OK
-    transaction = sink.transactions()[0]
-    assert not any("BODY" in word for word in transaction["mail_params"])
-    got = base64.b64decode(transaction["content_base64"])
-    assert got.isascii() and b"\r\nContent-Transfer-Encoding: quoted-printable\r\n" in got
-    parsed = email.message_from_bytes(got)
-    assert parsed.get_payload(decode=True).decode().endswith("Gr\u00fc\u00dfe\r\n")
-    assert sink.violations() == set()
 
 
 # Servers

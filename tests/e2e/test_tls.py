@@ -8,54 +8,14 @@ import threading
 import pytest
 
 from lib import certs
-from lib.campaign import NO_SERVER, OK, addresses, check, options_for, run, sink_of  # noqa: F401
+from lib.campaign import NO_SERVER, OK, check, options_for, run, sink_of  # noqa: F401
 from lib.command import send
+from lib.secure import TWO, Campaign, serving, setting
 from lib.waiting import free_port
 
-TWO = addresses(2)
+
 LEVELS = ("none", "may", "encrypt", "verify")
 DEMANDING = ("encrypt", "verify")
-# One failed connection is enough to know.
-ONCE = ("--set", "max_connection_attempts=1")
-
-
-def serving(kind="good"):
-    cert, key = certs.certificate(kind)
-    return ["--tls-cert", cert, "--tls-key", key]
-
-
-def setting(**attributes):
-    return [word for name, value in attributes.items() for word in ("--set", f"{name}={value}")]
-
-
-class Campaign:
-    """Two recipients through one sink; what was said is kept."""
-
-    def __init__(self, folder, sink, *more, name="localhost", **attributes):
-        self.sink = sink
-        self.talk, self.errors = folder / "talk", folder / "errors"
-        attributes = {"tls_ca_file": certs.ca(), "CONVERSATION": self.talk, "ERRFILE": self.errors, **attributes}
-        options = options_for(folder, [f"{name}:{sink.port}"], TWO)
-        self.sent = send([*options, *ONCE, *setting(**attributes), *more], folder)
-
-    def said(self):
-        return self.talk.read_text(encoding="ascii").splitlines() if self.talk.exists() else []
-
-    def logged(self):
-        return self.errors.read_text(encoding="utf-8") if self.errors.exists() else ""
-
-    def check_sent(self, secured):
-        check(self.sent, [self.sink], 2)
-        assert self.sent.status == OK, self.sent.stderr
-        assert [one.get("tls", False) for one in self.sink.transactions()] == [secured]
-
-    def check_nothing_sent(self, error="MBS019"):
-        """Not a word of mail or login was said."""
-        assert self.sent.status == NO_SERVER, self.sent.stderr
-        assert error in self.logged(), self.logged()
-        assert self.sent.counts() == {"unsent": 2}
-        assert self.sink.transactions() == []
-        assert not [line for line in self.said() if "> MAIL" in line or "> AUTH" in line]
 
 
 @pytest.mark.parametrize("level", LEVELS)

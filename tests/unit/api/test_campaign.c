@@ -392,6 +392,30 @@ static void no_server_left(void **state)
 	close(fds[1]);
 }
 
+/* A signed 8-bit message is no business of a server that does not take 8 bits. */
+/* conformance: 59, 60 */
+static void a_server_without_8bitmime_is_passed_over(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.example"};
+	static const char *const script[] = {PEER_GREETING, "< EHLO", "> 250 peer.example", PEER_BYE, NULL};
+	struct peer peer;
+	struct run run;
+	prepare(&run, true, list, 1);
+	bm_message_free(run.message);
+	make_message(&run, true,
+		"Gr\xc3\xbc\xc3\x9f"
+		"e\r\n");
+	assert_true(bm_message_eight_bit(run.message));
+	peer_start(&peer, script);
+	make_servers(&run, &peer.port, 1, NULL, NULL);
+	run_campaign(&run, BM_E_NO_SERVER);
+	peer_finish(&peer);
+	assert_string_equal(run.outcomes, "1 unsent 0 0 a@x.example\n");
+	assert_complaint(&run, 0, "", "8BITMIME");
+	end(&run);
+}
+
 /* An 8-bit message that nobody signed is sent in a form that such a server takes. */
 /* conformance: 59 */
 static void a_server_without_8bitmime_gets_seven_bits(void **state)
@@ -404,9 +428,7 @@ static void a_server_without_8bitmime_gets_seven_bits(void **state)
 	struct run run;
 	prepare(&run, true, list, 1);
 	bm_message_free(run.message);
-	make_message(&run, true,
-		"Gr\xc3\xbc\xc3\x9f"
-		"e\r\n");
+	make_message(&run, true, "5 \xe2\x82\xac\r\n");
 	assert_false(bm_message_eight_bit(run.message));
 	peer_start(&peer, script);
 	make_servers(&run, &peer.port, 1, NULL, NULL);
@@ -709,6 +731,7 @@ int main(void)
 		cmocka_unit_test(servers_are_used_in_turn),
 		cmocka_unit_test(no_server_no_campaign),
 		cmocka_unit_test(no_server_left),
+		cmocka_unit_test(a_server_without_8bitmime_is_passed_over),
 		cmocka_unit_test(a_server_without_8bitmime_gets_seven_bits),
 		cmocka_unit_test(a_stop_leaves_the_rest_unsent),
 		cmocka_unit_test(a_second_stop_waits_for_nothing),
