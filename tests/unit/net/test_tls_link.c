@@ -487,7 +487,8 @@ static void *run_peer(void *arg)
 	static const char *const replies[] = {EHLO_REPLY, "221 bye\r\n"};
 	while (lines < 2) {
 		struct pollfd polled = {.fd = peer->fd, .events = POLLIN};
-		if (poll(&polled, 1, 5000) <= 0 || (polled.revents & POLLIN) == 0)
+		/* a step may have taken in what is heard only now */
+		if (BIO_pending(peer->in) == 0 && (poll(&polled, 1, 5000) <= 0 || (polled.revents & POLLIN) == 0))
 			break;
 		size_t size = tls_peer_hear(peer, octets, sizeof octets);
 		if (size > 0)
@@ -542,10 +543,10 @@ static void the_driver_waits_no_longer_than_the_phase(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct tls_peer peer;
+	uint64_t begun = bm_clock_monotonic_ms();
 	struct bm_driver driver = {.smtp = machine(true, 100)};
 	struct bm_tls *tls = policy_of(fixture, "relay.test");
 	bool ready = false;
-	uint64_t begun = bm_clock_monotonic_ms();
 	tls_peer_open(&peer, fixture->server, &driver.stream);
 	assert_int_equal(drive(&driver, tls, &ready), BM_SMTP_END_TIMEOUT);
 	uint64_t took = bm_clock_monotonic_ms() - begun;
