@@ -79,7 +79,7 @@ bool bm_login_equals(const struct bm_login *login, const struct bm_secret *secre
 
 static bool holds(struct bm_span text, const void *sought, size_t size)
 {
-	return size > 0 && memmem(text.data, text.size, sought, size) != NULL;
+	return size > 0 && text.size > 0 && memmem(text.data, text.size, sought, size) != NULL;
 }
 
 static bool holds_hex(struct bm_span text, struct bm_span secret, const char *digits)

@@ -89,8 +89,8 @@ def test_cpu_and_a_long_wire_are_counted_as_differences(bench):
     measure, senders = bench["measure"], bench["senders"]
     short, long = run_of(bench, 10, 1.0, 0.2), run_of(bench, 110, 3.0, 0.3)
     sender, work = senders.limits()[0], senders.Work(110, 1, 1, 2048)
-    near = measure.Plan(sender, work, {}, short, False, [long]).figures()
-    far = measure.Plan(sender, work, {"round_trip_ms": 20}, short, True, [long]).figures()
+    near = measure.Plan(sender, work, {}, short, False, runs=[long]).figures()
+    far = measure.Plan(sender, work, {"round_trip_ms": 20}, short, True, runs=[long]).figures()
     assert near.rate == pytest.approx(110 / 3)
     assert far.rate == pytest.approx(100 / 2)
     assert near.cpu_us == far.cpu_us == pytest.approx(1000)

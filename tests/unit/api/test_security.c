@@ -179,6 +179,7 @@ static void a_secret_is_recognized_in_every_form(void **state)
 			fail_msg("seen in %s", fine[i]);
 	}
 	assert_false(bm_login_is_shown(NULL, bm_span_of("geheim-47!")));
+	assert_false(bm_login_is_shown(login, bm_span_make(NULL, 0)));
 	bm_login_release(login);
 }
 
