@@ -96,6 +96,12 @@ static enum bm_code read_password(struct bm_server *server, struct bm_error *err
 	return bm_error_set(err, code == BM_E_NOMEM ? code : BM_E_CONF, inner.id, "%s", inner.text);
 }
 
+/* or pins: what is wrong with them is found before anybody is connected to. */
+static bool names_files(const struct bm_server_options *options)
+{
+	return options->tls_cert_file != NULL || options->tls_ca_file != NULL || options->tls_pin != NULL;
+}
+
 enum bm_code bm_server_prepare(struct bm_server *server, struct bm_error *err)
 {
 	const char *attribute;
@@ -104,8 +110,7 @@ enum bm_code bm_server_prepare(struct bm_server *server, struct bm_error *err)
 		bm_server_forget_security(server);
 	enum bm_code code = bm_security_check(&server->options, &attribute, err);
 	/* of no use to most connections that may do without, so that these wait until a server offers it */
-	bool sure = bm_security_of(&server->options).level > BM_SECURITY_MAY || server->options.tls_cert_file != NULL;
-	if (code == BM_OK && sure)
+	if (code == BM_OK && (bm_security_of(&server->options).level > BM_SECURITY_MAY || names_files(&server->options)))
 		code = bm_server_need_tls(server, err);
 	return code == BM_OK ? read_password(server, err) : code;
 }

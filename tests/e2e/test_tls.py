@@ -346,3 +346,13 @@ def test_what_does_not_fit_together(attributes, said, tmp_path):
         done = run(name, *options, *setting(tls="verify", **attributes) if "tls" not in attributes else setting(**attributes))
         assert done.status == 78, done.stderr
         assert said in done.stderr
+
+
+@pytest.mark.parametrize("name", ["tls_ca_file", "tls_cert_file"])
+@pytest.mark.parametrize("tls", [{}, {"tls": "may"}, {"tls": "verify"}], ids=lambda value: value.get("tls", "unset"))
+def test_a_file_that_is_missing(name, tls, tmp_path):
+    # manual: tls_ca_file
+    options = options_for(tmp_path, [f"localhost:{free_port()}"], TWO)
+    done = run("send", *options, *setting(**{name: tmp_path / "nowhere.pem"}, **tls))
+    assert (done.status, done.stderr.count("localhost:")) == (66, 1), done.stderr
+    assert "nowhere.pem cannot be read: No such file" in done.stderr
