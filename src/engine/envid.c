@@ -30,9 +30,9 @@ static enum bm_code add(struct bm_envid *envid, struct bm_span text, size_t colu
 		return BM_OK;
 	bm_escape(shown, sizeof shown, text.data, text.size);
 	if (column == COLUMN_NONE)
-		return bm_error_set(err, BM_E_CONF, "", "envid: the list has no column \"%s\"", shown);
+		return bm_error_set(err, BM_E_CONF, "MBO003", "envid: the list has no column \"%s\"", shown);
 	if (envid->count == BM_ENVID_PIECES)
-		return bm_error_set(err, BM_E_CONF, "", "envid: more than %d texts and columns", BM_ENVID_PIECES);
+		return bm_error_set(err, BM_E_CONF, "MBO003", "envid: more than %d texts and columns", BM_ENVID_PIECES);
 	envid->pieces[envid->count++] = (struct bm_envid_piece){text, column};
 	envid->varies = envid->varies || column != TEXT;
 	return BM_OK;
@@ -51,7 +51,7 @@ static enum bm_code take(
 		return code;
 	const unsigned char *close = memmem(rest->data, rest->size, "}}", 2);
 	if (close == NULL)
-		return bm_error_set(err, BM_E_CONF, "", "envid: {{ without }}");
+		return bm_error_set(err, BM_E_CONF, "MBO003", "envid: {{ without }}");
 	struct bm_span name = bm_span_trim(bm_span_make(rest->data + 2, (size_t)(close - rest->data) - 2));
 	*rest = bm_span_make(close + 2, rest->size - (size_t)(close + 2 - rest->data));
 	return add(envid, name, find_column(name, columns, count), err);
@@ -71,7 +71,7 @@ enum bm_code bm_envid_init(
 		code = take(envid, &rest, columns, column_count, err);
 	if (code != BM_OK || envid->varies || bm_envid_write(envid, NULL, fixed, &size))
 		return code;
-	return bm_error_set(err, BM_E_CONF, "", "envid: more than %d octets, or not printable ASCII", BM_ENVID_MAX);
+	return bm_error_set(err, BM_E_CONF, "MBO003", "envid: more than %d octets, or not printable ASCII", BM_ENVID_MAX);
 }
 
 static struct bm_span value_of(const struct bm_envid_piece *piece, const struct bm_record *record, char number[24])

@@ -414,6 +414,7 @@ static void templates_that_are_none(void **state)
 		struct bm_error err = BM_ERROR_INIT;
 		struct bm_envid envid;
 		assert_int_equal(bm_envid_init(&envid, cases[i].envid, columns, 2, &err), BM_E_CONF);
+		assert_string_equal(err.id, "MBO003");
 		assert_non_null(strstr(err.text, cases[i].text));
 	}
 	struct bm_envid envid;
