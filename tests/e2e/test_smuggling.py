@@ -115,7 +115,7 @@ def test_in_the_message_itself(server, tmp_path, number):
         assert set(by_recipient(server, 2).values()) == {lines(body)}
 
 
-# conformance: A27
+# conformance: 39, A27
 def test_nul_is_never_sent(tmp_path):
     """CR LF NUL dot CR LF ends a message for a server that drops NULs: such a text is refused where it comes in."""
     (tmp_path / "list").write_text("r@x.example.org\n")

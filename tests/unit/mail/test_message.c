@@ -251,7 +251,7 @@ static void takes_the_options_of_another_version(void **state)
 }
 
 /* manual: MB016 */
-/* conformance: A29 */
+/* conformance: 39, A29 */
 static void refuses_no_content_and_a_nul(void **state)
 {
 	(void)state;

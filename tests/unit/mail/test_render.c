@@ -86,7 +86,6 @@ static void borrows_the_message(void **state)
 }
 
 /* A copy that cannot be made is an error and leaves nothing behind. */
-/* conformance: F59 */
 static void wants_a_recipient(void **state)
 {
 	(void)state;

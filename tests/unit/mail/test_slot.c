@@ -167,6 +167,7 @@ static void hashes_long_values(void **state)
 	bm_message_free(message);
 }
 
+/* conformance: F59 */
 static void says_what_values_lack(void **state)
 {
 	(void)state;
@@ -186,6 +187,18 @@ static void says_what_values_lack(void **state)
 	bm_message_free(message);
 }
 
+/* What a value or a default holds is text, whatever it looks like. */
+/* conformance: A32 */
+static void a_value_is_no_template(void **state)
+{
+	(void)state;
+	const struct slot_values values = {"j@y.org", "{{email}}", "{{{name}}}"};
+	check_subject("Hi {{name}} of {{citt\xc3\xa0}}", values, "Hi {{email}} of {{{name}}}");
+	check_subject("Hi {{nick|\\{{name}} {{email}}", values, "Hi \\{{name j@y.org");
+	check_subject("{{name}} `id` $(id) file:///etc/passwd", values, "{{email}} `id` $(id) file:///etc/passwd");
+}
+
+/* conformance: A32 */
 static void limits_how_many_there_are(void **state)
 {
 	(void)state;
@@ -207,6 +220,7 @@ int main(void)
 		cmocka_unit_test(tells_copies_apart_by_their_values),
 		cmocka_unit_test(hashes_long_values),
 		cmocka_unit_test(says_what_values_lack),
+		cmocka_unit_test(a_value_is_no_template),
 		cmocka_unit_test(limits_how_many_there_are),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,7 @@ static void wants_attributes_to_be_one_address(void **state)
 	slots_check_refused(&options, "MB022", "something behind an address");
 }
 
+/* conformance: A31 */
 static void has_no_slots_in_structured_headers(void **state)
 {
 	(void)state;

@@ -120,6 +120,7 @@ static void assert_caller(struct result *result, int listening, const char *lite
 }
 
 /* F01 */
+/* conformance: F39 */
 static void the_next_address_when_one_is_dead(void **state)
 {
 	(void)state;
@@ -185,6 +186,7 @@ static int black_hole(const char *literal, uint16_t *port, int fillers[4])
 	return fd;
 }
 
+/* conformance: F02, F39 */
 static void an_address_that_is_silent_is_not_waited_for(void **state)
 {
 	(void)state;
@@ -275,6 +277,7 @@ static void the_socket_is_as_it_should_be(void **state)
 }
 
 /* manual: MBS003 */
+/* conformance: F39 */
 static void a_name_without_an_answer(void **state)
 {
 	(void)state;

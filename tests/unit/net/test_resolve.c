@@ -118,6 +118,7 @@ static void what_is_no_name_is_not_asked_for(void **state)
 	}
 }
 
+/* conformance: F39 */
 static void names_of_one_family_and_aliases(void **state)
 {
 	(void)state;
@@ -132,6 +133,7 @@ static void names_of_one_family_and_aliases(void **state)
 }
 
 /* RFC 6724: the same loopback first; RFC 8305, 4: then the families in turn. */
+/* conformance: F39 */
 static void families_take_turns(void **state)
 {
 	(void)state;
@@ -143,6 +145,7 @@ static void families_take_turns(void **state)
 	assert_string_equal(answer.addresses[3], "127.0.0.3");
 }
 
+/* conformance: F39 */
 static void failures_are_told(void **state)
 {
 	(void)state;
@@ -161,6 +164,7 @@ static void failures_are_told(void **state)
 	assert_int_equal(answer.count, 0);
 }
 
+/* conformance: F39 */
 static void many_addresses_are_cut(void **state)
 {
 	(void)state;

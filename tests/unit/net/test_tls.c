@@ -492,7 +492,6 @@ static void check_slow_reader(const struct fixture *fixture, int version)
 	free(heard);
 }
 
-/* conformance: F09 */
 static void tells_what_left_in_whole_records(void **state)
 {
 	check_slow_reader(*state, TLS1_2_VERSION);

@@ -439,7 +439,7 @@ static void one_that_fails_harms_no_other(void **state)
 	bm_loop_free(loop);
 }
 
-/* conformance: F09 */
+/* conformance: 31 */
 static void a_large_content_through_a_small_buffer(void **state)
 {
 	struct bm_loop *loop = NULL;

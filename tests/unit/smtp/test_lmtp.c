@@ -162,7 +162,7 @@ static void each_has_a_verdict(void **state)
 	RUN(scenarios);
 }
 
-/* conformance: 15, 17, F05, F08, F09, F21 */
+/* conformance: 15, 17, F05, F08, F21 */
 static void some_have_none(void **state)
 {
 	(void)state;

@@ -239,7 +239,7 @@ static void lines_for_a_user(void **state)
 }
 
 /* manual: conf-not-evaluated, conf-backslash */
-/* conformance: A32, A38 */
+/* conformance: A38 */
 static void nothing_is_evaluated(void **state)
 {
 	(void)state;
