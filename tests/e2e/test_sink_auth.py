@@ -194,7 +194,6 @@ def test_malformed_tokens(login, said):
 
 
 def test_the_wrong_moment_and_the_wrong_words(login):
-    # conformance: 48
     sink = login(options=["--auth-required"])
     talk = Talk(sink)
     assert talk.say("MAIL FROM:<a@x>").startswith("530 5.7.0")
@@ -218,7 +217,6 @@ def test_the_wrong_moment_and_the_wrong_words(login):
 
 
 def test_what_is_sent_ahead_is_a_violation(login):
-    # conformance: 28
     sink = login()
     talk = Talk(sink)
     talk.sock.sendall(b"AUTH LOGIN\r\n" + b64(USER).encode() + b"\r\n")
@@ -240,7 +238,6 @@ def lying(login, lie):
 
 
 def test_scram_lies(login):
-    # conformance: A12
     server_first, reply, signature = scram(lying(login, "bad-signature"))
     assert reply.startswith("334 ") and reply != f"334 {b64(signature)}"
     assert len(base64.b64decode(reply[4:], validate=True)) == len(signature)
@@ -255,7 +252,6 @@ def test_scram_lies(login):
 
 
 def test_challenges_for_ever_and_huge_ones(login):
-    # conformance: A13
     sink = login({"on": ["AUTH", "other"], "nth": {"from": 1}, "reply": "334 eA=="})
     talk = Talk(sink)
     assert {talk.say(line) for line in ("AUTH PLAIN", *["eA=="] * 200)} == {"334 eA=="}

@@ -27,7 +27,6 @@ def greeted(sink):
 
 @pytest.mark.parametrize("tls", [None, "good"])
 def test_floods(sink_of, tls):
-    # conformance: A14, A15
     rules = (
         {"on": "NOOP", "flood": "line"},
         {"on": "EHLO", "flood": "lines"},
@@ -67,7 +66,6 @@ def test_a_flood_ends_and_lets_others_in(sink_of):
 
 
 def test_a_slow_flood(sink_of):
-    # conformance: A15
     sink = sink_of({"on": "NOOP", "flood": "lines", "drip_ms": 20})
     sock = greeted(sink)
     start = time.monotonic()
@@ -77,7 +75,6 @@ def test_a_slow_flood(sink_of):
 
 
 def test_keywords_padding_and_repeats(sink_of):
-    # conformance: A17, A20
     rules = (
         {"on": "EHLO", "keywords": 10000},
         {"on": "NOOP", "pad": 2040},
@@ -97,7 +94,6 @@ def test_keywords_padding_and_repeats(sink_of):
 @pytest.mark.parametrize("after", [0, 1, 3, 4, 9])
 @pytest.mark.parametrize("how", ["close", "reset", "stall"])
 def test_cut_in_the_middle_of_a_reply(sink_of, after, how):
-    # conformance: F05
     sink = sink_of({"on": "NOOP", "after": after, how: True})
     sock = greeted(sink)
     sock.settimeout(0.3)
@@ -115,7 +111,6 @@ def test_cut_in_the_middle_of_a_reply(sink_of, after, how):
 
 
 def test_one_octet_a_segment(sink_of):
-    # conformance: A43
     sink = sink_of({"on": "connect", "segment": 1})
     sock = greeted(sink)
     sock.sendall(b"EHLO c\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n")
@@ -128,7 +123,6 @@ def test_one_octet_a_segment(sink_of):
 
 @pytest.mark.parametrize("on", ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "end", "BDAT", "QUIT"])
 def test_drips_in_every_phase(sink_of, on):
-    # conformance: A16
     sink = sink_of({"on": on, "drip_ms": 4})
     chunk = on == "BDAT"
     sock = connect(sink)

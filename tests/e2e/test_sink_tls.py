@@ -185,7 +185,6 @@ def test_asks_for_the_clients_certificate(sink_of):
 
 
 def test_octets_behind_the_220_and_before_it(sink_of):
-    # conformance: A01
     sink = sink_of({"on": "STARTTLS", "postsend": "250-injected\r\n250 SIZE\r\n"}, options=tls())
     assert until(starttls(sink), b"SIZE\r\n") == b"220 2.0.0 Go ahead\r\n250-injected\r\n250 SIZE\r\n"
     sock = starttls(sink)
@@ -197,7 +196,6 @@ def test_octets_behind_the_220_and_before_it(sink_of):
 
 @pytest.mark.parametrize("code", [454, 502, 503])
 def test_starttls_refused(sink_of, code):
-    # conformance: A03
     sink = sink_of({"on": "STARTTLS", "reply": f"{code} no"}, options=tls())
     sock = starttls(sink)
     assert until(sock, b"\r\n") == b"%d no\r\n" % code
@@ -229,7 +227,6 @@ def test_tls_required(sink_of):
 
 
 def test_plain_text_in_place_of_the_handshake(sink_of):
-    # conformance: A04
     sink = sink_of({"on": "handshake", "reply": "250 surprise"}, options=tls())
     sock = starttls(sink)
     assert until(sock, b"surprise\r\n") == b"220 2.0.0 Go ahead\r\n250 surprise\r\n"
@@ -249,7 +246,6 @@ def client_hello(context):
 @pytest.mark.parametrize("after", [0, 1, 5, 100])
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_handshake_cut_off(sink_of, after, how):
-    # conformance: F41
     sink = sink_of({"on": "handshake", "after": after, how: True}, options=tls())
     sock = starttls(sink)
     until(sock, b"ahead\r\n")
@@ -260,14 +256,12 @@ def test_handshake_cut_off(sink_of, after, how):
 
 
 def test_handshake_stalls(sink_of):
-    # conformance: F41
     sink = sink_of({"on": "handshake", "stall": True}, options=[*tls(), "--tls-wrapper"])
     with pytest.raises(TimeoutError):
         trusting().wrap_socket(connect(sink, 0.3), server_hostname="localhost")
 
 
 def test_handshake_drips(sink_of):
-    # conformance: A16
     sink = sink_of({"on": "handshake", "drip_ms": 1}, options=[*tls(), "--tls-wrapper"])
     start = time.monotonic()
     with trusting().wrap_socket(connect(sink), server_hostname="localhost") as sock:
@@ -276,7 +270,6 @@ def test_handshake_drips(sink_of):
 
 
 def test_the_end_without_close_notify(sink_of):
-    # conformance: F41
     for truncate in (False, True):
         sink = sink_of({"on": "MAIL", "close": True, "truncate": truncate}, options=[*tls(), "--tls-wrapper"])
         context = trusting()
@@ -294,7 +287,6 @@ def test_the_end_without_close_notify(sink_of):
 
 
 def test_a_record_that_is_torn(sink_of):
-    # conformance: F41
     sink = sink_of({"on": "NOOP", "close": True, "reply": "250 ok", "truncate": "record"}, tls="good", wrapper=True)
     context = trusting()
     context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
@@ -306,7 +298,6 @@ def test_a_record_that_is_torn(sink_of):
 
 
 def test_another_handshake_is_asked_for(sink_of):
-    # conformance: A08
     sink = sink_of({"on": "NOOP", "key_update": 1}, tls="good", wrapper=True)
     context = trusting(maximum_version=ssl.TLSVersion.TLSv1_2)
     with context.wrap_socket(connect(sink), server_hostname="localhost") as sock:
@@ -316,7 +307,6 @@ def test_another_handshake_is_asked_for(sink_of):
 
 
 def test_new_keys_in_mid_session(sink_of):
-    # conformance: F41
     sink = sink_of({"on": "NOOP", "key_update": 5}, options=[*tls(), "--tls-wrapper"])
     with trusting().wrap_socket(connect(sink), server_hostname="localhost") as sock:
         until(sock, b"\r\n")

@@ -329,6 +329,7 @@ static void a_flood_of_tickets_ends_a_read(void **state)
 }
 
 /* A server that wants to begin anew gets no other handshake. */
+/* conformance: A08 */
 static void does_not_renegotiate(void **state)
 {
 	struct pair pair;

@@ -111,7 +111,6 @@ static void begin_auth(struct fixture *f, const char *script)
 	greet(f);
 }
 
-/* conformance: 50 */
 static void a_login_line_by_line(void **state)
 {
 	(void)state;

@@ -158,7 +158,6 @@ static uint32_t seen_in(const char *text, bool utf8, size_t step)
 	return content.seen;
 }
 
-/* conformance: 55 */
 static void minds_a_header_that_is_not_ascii(void **state)
 {
 	(void)state;

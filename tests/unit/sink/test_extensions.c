@@ -9,7 +9,6 @@ struct envelope {
 	const char *codes;
 };
 
-/* conformance: 57, 60, 63 */
 static void checks_each_parameter(void **state)
 {
 	(void)state;
@@ -51,7 +50,6 @@ static void checks_each_parameter(void **state)
 	}
 }
 
-/* conformance: 3 */
 static void a_reply_of_the_script_offers_what_it_names(void **state)
 {
 	(void)state;
@@ -111,7 +109,6 @@ static void lmtp_has_a_greeting_of_its_own(void **state)
 	finish(&f);
 }
 
-/* conformance: 40 */
 static void starttls_without_a_certificate(void **state)
 {
 	(void)state;
@@ -132,7 +129,6 @@ static void starttls_without_a_certificate(void **state)
 	finish(&f);
 }
 
-/* conformance: A14, A15 */
 static void a_flood_has_its_bounds(void **state)
 {
 	(void)state;

@@ -186,7 +186,6 @@ static const char *talk_inside(struct fixture *f, struct client *client, const c
 	return f->said;
 }
 
-/* conformance: 42 */
 static void a_session_forgets_what_was_before_tls(void **state)
 {
 	struct fixture f;
@@ -218,7 +217,6 @@ static void a_session_forgets_what_was_before_tls(void **state)
 	finish(&f);
 }
 
-/* conformance: F41 */
 static void octets_that_are_no_handshake_end_it(void **state)
 {
 	struct fixture f;
