@@ -152,9 +152,12 @@ int cli_check(int argc, char **argv)
 			{"SMTPUTF8", "an address of the message is not ASCII", bm_message_utf8(setup.message)},
 			{"REQUIRETLS", "require_tls is set", setup.campaign.require_tls},
 		};
-		int greeted = greet_all(setup.servers, needs);
-		status = plan_show(&setup);
-		status = greeted != EX_OK ? greeted : status;
+		status = greet_all(setup.servers, needs);
+		/* any other is an error of ours, which the plan would find once more */
+		if (status == EX_OK || status == EX_UNAVAILABLE) {
+			int planned = plan_show(&setup);
+			status = status != EX_OK ? status : planned;
+		}
 	}
 	setup_deinit(&setup);
 	send_options_deinit(&options);

@@ -353,6 +353,7 @@ def test_what_does_not_fit_together(attributes, said, tmp_path):
 def test_a_file_that_is_missing(name, tls, tmp_path):
     # manual: tls_ca_file
     options = options_for(tmp_path, [f"localhost:{free_port()}"], TWO)
-    done = run("send", *options, *setting(**{name: tmp_path / "nowhere.pem"}, **tls))
-    assert (done.status, done.stderr.count("localhost:")) == (66, 1), done.stderr
-    assert "nowhere.pem cannot be read: No such file" in done.stderr
+    for command in (["send"], ["send", "--dry-run"], ["check"]):
+        done = run(*command, *options, *setting(**{name: tmp_path / "nowhere.pem"}, **tls))
+        assert (done.status, done.stderr.count("localhost:")) == (66, 1), done.stderr
+        assert "nowhere.pem cannot be read: No such file" in done.stderr
