@@ -71,7 +71,9 @@ static uint64_t rehearse_errors(void *user, size_t slot)
 
 static const struct bm_smtp_capabilities *rehearse_capabilities(void *user, size_t slot)
 {
-	static const struct bm_smtp_capabilities all = {.esmtp = true, .pipelining = true, .eight_bit_mime = true};
+	/* what a recipient may need; who offers it is not known before anybody is asked */
+	static const struct bm_smtp_capabilities all = {
+		.esmtp = true, .pipelining = true, .eight_bit_mime = true, .smtputf8 = true, .dsn = true, .require_tls = true};
 
 	(void)user;
 	(void)slot;

@@ -7,7 +7,8 @@ import email.policy
 
 import pytest
 
-from lib.campaign import NO_SERVER, NOT_ALL, OK, addresses, check, options_for, sink_of  # noqa: F401
+from lib import certs
+from lib.campaign import NO_SERVER, NOT_ALL, OK, addresses, check, options_for, run, sink_of  # noqa: F401
 from lib.command import send
 from lib.secure import Campaign, setting
 
@@ -158,3 +159,12 @@ def test_require_tls_is_never_stripped(level, kind, offers, tmp_path, sink_of): 
     assert "REQUIRETLS" in done.logged() + str(done.sent.outcomes)
 
 
+
+
+@pytest.mark.parametrize("command", [["send", "--dry-run"], ["check"]], ids=" ".join)
+def test_a_plan_supposes_servers_that_can_do_it(command, tmp_path, sink_of):  # noqa: F811
+    # conformance: 55, 69
+    sink = sink_of(tls="good", options=["--extensions", "PIPELINING,8BITMIME,SMTPUTF8,DSN,STARTTLS,REQUIRETLS"])
+    options = options_for(tmp_path, [f"localhost:{sink.port}"], [UTF8, *TWO])
+    done = run(*command, *options, *setting(tls_ca_file=certs.ca(), require_tls=1, notify="success"))
+    assert done.status == OK and "3 records, 3 to be sent" in done.stdout, (done.stdout, done.stderr)
