@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A world without sockets, in which every server takes everything: what would go where. Its clock jumps to whatever the
- * engine waits for.
+ * A world without sockets, in which every server takes everything, if it offers what that needs: what would go where. Its
+ * clock jumps to whatever the engine waits for.
  */
 #include "api/campaign.h"
 #include "base/error.h"
@@ -71,13 +71,13 @@ static uint64_t rehearse_errors(void *user, size_t slot)
 
 static const struct bm_smtp_capabilities *rehearse_capabilities(void *user, size_t slot)
 {
-	/* what a recipient may need; who offers it is not known before anybody is asked */
+	/* what a recipient may need; of a server that nobody has asked we know nothing */
 	static const struct bm_smtp_capabilities all = {
 		.esmtp = true, .pipelining = true, .eight_bit_mime = true, .smtputf8 = true, .dsn = true, .require_tls = true};
 
-	(void)user;
-	(void)slot;
-	return &all;
+	const struct rehearsal *rehearsal = user;
+	const struct bm_server *server = bm_campaign_server(rehearsal->campaign, line_at(user, slot)->server);
+	return server->asked ? &server->offers : &all;
 }
 
 static enum bm_code rehearse_submit(

@@ -30,6 +30,8 @@ struct bm_server {
 	struct bm_buf reply;         /* of the last talk */
 	struct bm_buf keywords;      /* NUL-terminated strings, one after the other */
 	size_t keyword_count;
+	struct bm_smtp_capabilities offers; /* what the last session of a talk was offered; asked: there was one */
+	bool asked;
 	struct bm_tls *tls;            /* what its connections share; NULL: not needed yet */
 	struct bm_login *login;        /* what new connections log in with; NULL: not had yet */
 	bool stale;                    /* an attribute that the two depend on was set */

@@ -227,6 +227,8 @@ static enum bm_code keep_keywords(struct bm_server *server, struct bm_error *err
 {
 	struct bm_span keyword = bm_smtp_keyword(server->smtp, 0);
 
+	server->offers = *bm_smtp_capabilities(server->smtp);
+	server->asked = true;
 	while (keyword.size > 0) {
 		const unsigned char *nul = memchr(keyword.data, '\0', keyword.size);
 		if (nul != NULL)

@@ -168,3 +168,12 @@ def test_a_plan_supposes_servers_that_can_do_it(command, tmp_path, sink_of):  # 
     options = options_for(tmp_path, [f"localhost:{sink.port}"], [UTF8, *TWO])
     done = run(*command, *options, *setting(tls_ca_file=certs.ca(), require_tls=1, notify="success"))
     assert done.status == OK and "3 records, 3 to be sent" in done.stdout, (done.stdout, done.stderr)
+
+
+def test_check_goes_by_what_servers_offer(tmp_path, sink_of):  # noqa: F811
+    # conformance: 56
+    able, unable = sink_of(), sink_of(options=PLAIN)
+    alone = run("check", *options_for(tmp_path, [unable], [UTF8, *TWO]))
+    assert (alone.status, "  refused: 1\n" in alone.stdout) == (NOT_ALL, True), alone.stdout
+    both = run("check", *options_for(tmp_path, [unable, able], [UTF8, *TWO]))
+    assert both.status == OK and "3 records, 3 to be sent" in both.stdout, both.stdout
