@@ -19,7 +19,7 @@ bench: all ## bulkmail beside other senders; writes docs/performance.md, in abou
 	@scripts/setup bench
 	@scripts/bench
 
-lint: ## layers, function sizes, format, clang-tidy, scripts, man pages, manual coverage
+lint: ## layers, function sizes, format, clang-tidy, scripts, man pages, manual coverage, conformance
 	@scripts/setup test
 	@CC=gcc scripts/build build -Dtests=true
 	@CC=clang scripts/build build-clang -Dtests=true

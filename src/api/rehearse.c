@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A world without sockets, in which every server takes everything, if it offers what that needs: what would go where. Its
- * clock jumps to whatever the engine waits for.
+ * A world without sockets, in which every server takes everything, if it offers what that needs: what would go where.
+ * Its clock jumps to whatever the engine waits for.
  */
 #include "api/campaign.h"
 #include "base/error.h"
