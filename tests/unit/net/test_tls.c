@@ -383,6 +383,33 @@ static void resumes_who_was_verified(void **state)
 	}
 }
 
+static void make_older(struct bm_tls *tls, uint64_t ms)
+{
+	for (size_t i = 0; i < tls->session_count; i++)
+		tls->sessions[i].verified_ms -= ms;
+}
+
+/* Who is resumed again and again shows a certificate all the same when its time has come. */
+static void verifies_anew_in_time(void **state)
+{
+	const uint64_t hour_ms = 3600000;
+	for (size_t i = 0; i < 2; i++) {
+		struct pair pair = {.server = server_of(*state, versions[i]), .tls = policy_of(*state, true)};
+		bool resumed = true;
+		bool verified = false;
+		connect_again(&pair, &resumed, &verified);
+		make_older(pair.tls, hour_ms);
+		connect_again(&pair, &resumed, &verified);
+		assert_true(resumed);
+		make_older(pair.tls, hour_ms);
+		connect_again(&pair, &resumed, &verified);
+		assert_false(resumed);
+		assert_true(verified);
+		bm_tls_free(pair.tls);
+		SSL_CTX_free(pair.server);
+	}
+}
+
 /* RFC 8446, C.4 */
 static void uses_a_ticket_once(void **state)
 {
@@ -628,6 +655,7 @@ int main(void)
 		cmocka_unit_test(a_flood_of_tickets_ends_a_read),
 		cmocka_unit_test(does_not_renegotiate),
 		cmocka_unit_test(resumes_who_was_verified),
+		cmocka_unit_test(verifies_anew_in_time),
 		cmocka_unit_test(uses_a_ticket_once),
 		cmocka_unit_test(a_session_of_another_policy_is_refused),
 		cmocka_unit_test(keeps_no_session_of_a_stranger),
