@@ -406,6 +406,18 @@ def test_a_server_that_repeats_it(form, tmp_path, sink_of):  # noqa: F811
     assert "(hidden)" in done.logged() or "(it repeats a secret)" in done.logged()
 
 
+@pytest.mark.parametrize("code, error", [(421, "MBS011"), (250, "MBS011"), (354, "MBS011"), (454, "MBS020")])
+def test_whatever_the_reply_that_repeats_it(code, error, tmp_path, sink_of):  # noqa: F811
+    # conformance: A19, A34
+    text = "geheim-47-of-relay".encode().hex()
+    sink = guarded(sink_of, {"on": "AUTH", "reply": f"{code} {text}", "close": True})
+    password = write_password(tmp_path, "geheim-47-of-relay")
+    done = log_in(tmp_path, sink, password_file=password, auth="PLAIN")
+    done.check_nothing_sent(error, tried=True)
+    assert text not in done.logged() + " ".join(done.said()) + done.sent.stderr
+    assert f"{code} (hidden)" in done.logged()
+
+
 def test_no_core_and_no_arguments(tmp_path, password, sink_of):  # noqa: F811
     # conformance: A34
     sink = guarded(sink_of, {"on": "RCPT", "stall": True, "no_reply": True})
