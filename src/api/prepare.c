@@ -20,7 +20,12 @@ static bool depends(const char *name)
 
 void bm_server_note_change(struct bm_server *server, const char *name)
 {
-	server->stale = server->stale || depends(name);
+	if (!depends(name))
+		return;
+	server->stale = true;
+	/* connections that begin from now on are made by what is set now, in the midst of a campaign too */
+	bm_tls_free(server->tls);
+	server->tls = NULL;
 }
 
 void bm_server_forget_security(struct bm_server *server)

@@ -206,6 +206,7 @@ enum bm_code bm_tls_new(struct bm_tls **out, const struct bm_tls_options *option
 	struct bm_tls *tls = calloc(1, sizeof *tls);
 	if (tls == NULL)
 		return bm_error_nomem(err);
+	tls->holders = 1;
 	ERR_clear_error();
 	enum bm_code code = take_options(tls, options, err);
 	ERR_clear_error();
@@ -219,7 +220,7 @@ enum bm_code bm_tls_new(struct bm_tls **out, const struct bm_tls_options *option
 
 void bm_tls_free(struct bm_tls *tls)
 {
-	if (tls == NULL)
+	if (tls == NULL || --tls->holders > 0)
 		return;
 	bm_tls_sessions_deinit(tls);
 	SSL_CTX_free(tls->context);

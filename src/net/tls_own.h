@@ -24,6 +24,7 @@ struct bm_tls_session {
 };
 
 struct bm_tls {
+	size_t holders; /* whoever made it, and each of its streams */
 	SSL_CTX *context;
 	BIO_METHOD *carrier; /* how OpenSSL reaches the stream underneath */
 	char *name;          /* for SNI and the certificate; NULL: none */

@@ -386,6 +386,7 @@ static int tls_fd(const struct bm_stream *stream)
 static void free_ssl(struct tls_stream *tls)
 {
 	SSL_free(tls->ssl);
+	bm_tls_free(tls->peer.tls);
 	bm_buf_deinit(&tls->wire);
 	free(tls);
 	forget_errors();
@@ -450,6 +451,7 @@ enum bm_code bm_tls_wrap(struct bm_stream **out, struct bm_tls *tls, struct bm_s
 	stream->base.ops = &tls_ops;
 	stream->base.handshaking = true;
 	stream->peer.tls = tls;
+	tls->holders++;
 	stream->under = under;
 	bm_buf_init(&stream->wire, WIRE_MAX);
 	forget_errors();

@@ -621,6 +621,23 @@ static void bids_farewell(void **state)
 	SSL_CTX_free(pair.server);
 }
 
+/* Connections go on by what they began with. */
+static void outlives_its_policy(void **state)
+{
+	for (size_t i = 0; i < 2; i++) {
+		struct pair pair = {.server = server_of(*state, versions[i]), .tls = policy_of(*state, true)};
+		begin(&pair);
+		bm_tls_free(pair.tls);
+		assert_int_equal(tls_shake(pair.client, &pair.peer), BM_STREAM_OK);
+		assert_true(bm_tls_channel(pair.client)->verified);
+		assert_written(&pair, "EHLO me\r\n");
+		tls_peer_say(&pair.peer, "250 ok\r\n");
+		assert_read(&pair, "250 ok\r\n");
+		end(&pair);
+		SSL_CTX_free(pair.server);
+	}
+}
+
 /* More than the reader's buffer holds: the rest is in OpenSSL, and no descriptor tells of it. */
 static void what_is_left_in_the_record_is_pending(void **state)
 {
@@ -665,6 +682,7 @@ int main(void)
 		cmocka_unit_test(a_cut_record_is_nothing),
 		cmocka_unit_test(a_spoilt_record_is_the_end),
 		cmocka_unit_test(bids_farewell),
+		cmocka_unit_test(outlives_its_policy),
 		cmocka_unit_test(what_is_left_in_the_record_is_pending),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
