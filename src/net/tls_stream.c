@@ -392,13 +392,14 @@ static void free_ssl(struct tls_stream *tls)
 	forget_errors();
 }
 
-/* Says so, as far as it can be said without waiting. */
+/* Says so, as far as it can be said without waiting; nothing more once the caller's octets are cut short. */
 static void tls_free(struct bm_stream *stream)
 {
 	struct tls_stream *tls = tls_of(stream);
+	bool whole = tls->record_sent == tls->record_count;
 
 	forget_errors();
-	if (!stream->handshaking && !tls->failed && !tls->shut) {
+	if (!stream->handshaking && !tls->failed && !tls->shut && whole) {
 		(void)SSL_shutdown(tls->ssl);
 		(void)flush(tls);
 	}

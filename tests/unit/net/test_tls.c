@@ -526,6 +526,37 @@ static void tells_what_left_in_whole_records(void **state)
 	check_slow_reader(*state, TLS1_3_VERSION);
 }
 
+/* What was not told as written never arrives: the mail may be another connection's by then. */
+/* conformance: F09, F24 */
+static void takes_what_was_not_told_with_it(void **state)
+{
+	enum { SIZE = 1 << 20 };
+	for (size_t i = 0; i < 2; i++) {
+		struct pair pair;
+		char *data = calloc(1, SIZE);
+		struct bm_span span = bm_span_make(data, SIZE);
+		size_t written = 0;
+		size_t done = 0;
+		int small = 4096;
+		int large = 200000;
+		open_pair(&pair, *state, versions[i]);
+		assert_int_equal(setsockopt(bm_stream_fd(pair.client), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+		while (bm_stream_write(pair.client, &span, 1, &done) == BM_STREAM_OK) {
+			written += done;
+			span = bm_span_make(span.data + done, span.size - done);
+		}
+		assert_int_equal(tls_peer_hear(&pair.peer, data, SIZE), written);
+		/* now there is room for all that waits */
+		assert_int_equal(setsockopt(bm_stream_fd(pair.client), SOL_SOCKET, SO_SNDBUF, &large, sizeof large), 0);
+		bm_stream_free(pair.client);
+		assert_int_equal(tls_peer_hear(&pair.peer, data, SIZE), 0);
+		tls_peer_close(&pair.peer);
+		bm_tls_free(pair.tls);
+		SSL_CTX_free(pair.server);
+		free(data);
+	}
+}
+
 static void a_broken_connection_stays_broken(void **state)
 {
 	struct pair pair;
@@ -677,6 +708,7 @@ int main(void)
 		cmocka_unit_test(a_session_of_another_policy_is_refused),
 		cmocka_unit_test(keeps_no_session_of_a_stranger),
 		cmocka_unit_test(tells_what_left_in_whole_records),
+		cmocka_unit_test(takes_what_was_not_told_with_it),
 		cmocka_unit_test(a_broken_connection_stays_broken),
 		cmocka_unit_test(the_end_is_told_even_if_the_socket_stays_open),
 		cmocka_unit_test(a_cut_record_is_nothing),
