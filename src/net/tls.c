@@ -32,7 +32,7 @@ static const char *last_error(void)
 	return text != NULL ? text : "nothing to use in it";
 }
 
-/* private: nobody else may read it, as with ssh. */
+/* private: nobody else may read it, as with passwords. */
 static enum bm_code check_file(const char *path, bool private, struct bm_error *err)
 {
 	struct stat found;
@@ -49,8 +49,11 @@ static enum bm_code check_file(const char *path, bool private, struct bm_error *
 		return bm_error_set_errno(err, BM_E_IO, "", saved, "%s cannot be read", path);
 	if (S_ISDIR(found.st_mode))
 		return bm_error_set_errno(err, BM_E_IO, "", EISDIR, "%s cannot be read", path);
-	if (private && found.st_uid == geteuid() && (found.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+	if (private && (found.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		return bm_error_set(err, BM_E_CONF, "", "%s holds a key and others can read it: chmod 600", path);
+	if (private && found.st_uid != geteuid() && found.st_uid != 0)
+		return bm_error_set(err, BM_E_CONF, "", "%s holds a key and belongs to uid %u, neither us nor root", path,
+			(unsigned)found.st_uid);
 	return BM_OK;
 }
 
