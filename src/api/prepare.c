@@ -28,6 +28,24 @@ void bm_server_note_change(struct bm_server *server, const char *name)
 	server->tls = NULL;
 }
 
+struct bm_security bm_server_security(const struct bm_server *server)
+{
+	struct bm_security security = bm_security_of(&server->options);
+
+	/* in clear and to strangers it could not go: who is in the way is not to have recipients refused for that */
+	if (server->requires_tls && security.level == BM_SECURITY_MAY)
+		security.level = BM_SECURITY_VERIFY;
+	return security;
+}
+
+void bm_server_require_tls(struct bm_server *server, bool required)
+{
+	if (server->requires_tls == required)
+		return;
+	server->requires_tls = required;
+	bm_server_note_change(server, "tls");
+}
+
 void bm_server_forget_security(struct bm_server *server)
 {
 	bm_tls_free(server->tls);
@@ -44,7 +62,7 @@ enum bm_code bm_server_need_tls(struct bm_server *server, struct bm_error *err)
 	const struct bm_server_options *options = &server->options;
 	struct bm_error inner = BM_ERROR_INIT;
 	const struct bm_tls_options tls = {
-		.verify = bm_security_of(options).level == BM_SECURITY_VERIFY,
+		.verify = bm_server_security(server).level == BM_SECURITY_VERIFY,
 		.host = bm_security_is_local(options) ? "localhost" : options->smtp,
 		.ca_file = options->tls_ca_file,
 		.pins = options->tls_pin,
@@ -109,7 +127,7 @@ enum bm_code bm_server_prepare(struct bm_server *server, struct bm_error *err)
 		bm_server_forget_security(server);
 	enum bm_code code = bm_security_check(&server->options, &attribute, err);
 	/* of no use to most connections that may do without, so that these wait until a server offers it */
-	bool sure = bm_security_of(&server->options).level > BM_SECURITY_MAY || server->options.tls_cert_file != NULL;
+	bool sure = bm_server_security(server).level > BM_SECURITY_MAY || server->options.tls_cert_file != NULL;
 	if (code == BM_OK && sure)
 		code = bm_server_need_tls(server, err);
 	return code == BM_OK ? read_password(server, err) : code;

@@ -322,7 +322,7 @@ static enum bm_smtp_tls wanted_tls(const struct bm_server *server, const struct 
 struct bm_smtp_options bm_server_smtp_options(struct bm_server *server, struct bm_attempt *attempt)
 {
 	const struct bm_server_options *options = &server->options;
-	struct bm_security security = bm_security_of(options);
+	struct bm_security security = bm_server_security(server);
 	struct bm_smtp_options smtp = BM_SMTP_OPTIONS_INIT;
 
 	bm_attempt_end(attempt);

@@ -159,3 +159,15 @@ def test_require_tls_is_never_stripped(level, kind, offers, tmp_path, sink_of): 
     assert "REQUIRETLS" in done.logged() + str(done.sent.outcomes)
 
 
+
+
+@pytest.mark.parametrize("kind, offers, rules", [
+    ("good", "PIPELINING", []),
+    ("good", "PIPELINING,STARTTLS,REQUIRETLS", [{"on": "STARTTLS", "reply": "454 4.7.0 later"}]),
+    ("self-signed", "PIPELINING,STARTTLS,REQUIRETLS", []),
+], ids=["stripped", "put off", "stranger"])
+def test_require_tls_burns_nobody_for_who_is_in_the_way(kind, offers, rules, tmp_path, sink_of):  # noqa: F811
+    # manual: require_tls
+    # conformance: 69, A03
+    sink = sink_of(*rules, tls=kind, options=["--extensions", offers])
+    Campaign(tmp_path, sink, require_tls=1).check_nothing_sent("MBS019")
