@@ -30,6 +30,7 @@ struct bm_server {
 	struct bm_buf reply;         /* of the last talk */
 	struct bm_buf keywords;      /* NUL-terminated strings, one after the other */
 	size_t keyword_count;
+	bool challenged;               /* the last talk was answered with 334: the next is a secret */
 	struct bm_tls *tls;            /* what its connections share; NULL: not needed yet */
 	struct bm_login *login;        /* what new connections log in with; NULL: not had yet */
 	bool stale;                    /* an attribute that the two depend on was set */

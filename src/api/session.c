@@ -59,10 +59,33 @@ static void converse(struct bm_server *server, size_t connection, const char *ma
 	(void)code;
 }
 
+/* Where the secret begins in a login by hand: behind the mechanism, and in all that answers a challenge. */
+static size_t secret_at(const struct bm_server *server, const struct bm_smtp_event *event)
+{
+	static const char verb[] = "AUTH ";
+	struct bm_span said = event->said;
+	size_t name = sizeof verb - 1;
+
+	if (event->command == BM_SMTP_TALK && server->challenged)
+		return 0;
+	if (event->command != BM_SMTP_TALK || !bm_span_begins_nocase(said, verb))
+		return said.size;
+	const unsigned char *blank = memchr(said.data + name, ' ', said.size - name);
+	return blank == NULL ? said.size : (size_t)(blank - said.data) + 1;
+}
+
 static void converse_said(struct bm_server *server, size_t connection, const struct bm_smtp_event *event)
 {
 	struct bm_span said = event->said;
+	char hidden[CONVERSATION_SAID_MAX + 16];
+	size_t shown = secret_at(server, event);
 
+	if (shown < said.size) {
+		int most = shown < CONVERSATION_SAID_MAX ? (int)shown : CONVERSATION_SAID_MAX;
+		int size = snprintf(hidden, sizeof hidden, "%.*s(secret)", most, (const char *)said.data);
+		converse(server, connection, ">", bm_span_make(hidden, (size_t)size), false);
+		return;
+	}
 	if (said.size > CONVERSATION_SAID_MAX)
 		said.size = CONVERSATION_SAID_MAX;
 	converse(server, connection, ">", said, event->said_size > said.size);
@@ -96,6 +119,8 @@ static void converse_reply(struct bm_server *server, size_t connection, const st
 void bm_server_converse(
 	struct bm_server *server, size_t connection, const struct bm_login *login, const struct bm_smtp_event *event)
 {
+	if (event->kind == BM_SMTP_REPLY)
+		server->challenged = event->command == BM_SMTP_TALK && event->reply.code == 334;
 	if (server->conversation == NULL)
 		return;
 	if (event->kind == BM_SMTP_SAID)
@@ -120,6 +145,7 @@ void bm_server_drop(struct bm_server *server)
 	server->smtp = NULL;
 	server->stream = NULL;
 	server->keyword_count = 0;
+	server->challenged = false;
 	bm_buf_clear(&server->keywords);
 }
 

@@ -418,6 +418,22 @@ def test_whatever_the_reply_that_repeats_it(code, error, tmp_path, sink_of):  # 
     assert f"{code} (hidden)" in done.logged()
 
 
+@pytest.mark.parametrize("plain", [True, False], ids=["PLAIN", "LOGIN"])
+def test_a_login_by_hand_is_not_written_down(plain, tmp_path, sink_of):  # noqa: F811
+    # manual: CONVERSATION
+    # conformance: A34
+    sink = guarded(sink_of, offers=("PLAIN", "LOGIN"))
+    words = [f"\0{USER}\0{PASSWORD}"] if plain else [USER, PASSWORD]
+    words = [base64.b64encode(word.encode()).decode() for word in words]
+    said = [f"auth PLAIN {words[0]}"] if plain else ["AUTH LOGIN", *words]
+    logged = setting(CONVERSATION=tmp_path / "talk", tls="verify", tls_ca_file=certs.ca())
+    done = run("talk", "--server", f"localhost:{sink.port}", *logged, *said, "NOOP")
+    assert done.status == OK, done.stderr
+    talk = (tmp_path / "talk").read_text()
+    assert not [word for word in words if word[:8] in talk], talk
+    assert "(secret)" in talk and "> NOOP" in talk and "< 235" in talk
+
+
 @pytest.mark.parametrize("secret", ["password", "key"])
 def test_no_core_and_no_arguments(secret, tmp_path, password, sink_of):  # noqa: F811
     # conformance: A34
