@@ -111,7 +111,9 @@ void bm_login_begin(struct bm_smtp *smtp, uint64_t now_ms)
 {
 	bool has = false;
 	if (!smtp->listed.auth) {
-		end(smtp, NULL, !smtp->put_off, "the server does not offer AUTH");
+		end(smtp, NULL, !smtp->put_off,
+			smtp->put_off ? "the server puts TLS off, and does not offer AUTH without"
+						  : "the server does not offer AUTH");
 		return;
 	}
 	if (!reserve(smtp))
