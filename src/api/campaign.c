@@ -110,8 +110,11 @@ static enum bm_code prepare_servers(struct bm_campaign *campaign, struct bm_erro
 {
 	enum bm_code code = BM_OK;
 
-	for (size_t i = 0; code == BM_OK && i < bm_servers_count(campaign->servers); i++)
-		code = bm_server_prepare(bm_campaign_server(campaign, i), err);
+	for (size_t i = 0; code == BM_OK && i < bm_servers_count(campaign->servers); i++) {
+		struct bm_server *server = bm_campaign_server(campaign, i);
+		bm_server_require_tls(server, campaign->options.require_tls);
+		code = bm_server_prepare(server, err);
+	}
 	return code;
 }
 

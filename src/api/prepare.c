@@ -20,7 +20,30 @@ static bool depends(const char *name)
 
 void bm_server_note_change(struct bm_server *server, const char *name)
 {
-	server->stale = server->stale || depends(name);
+	if (!depends(name))
+		return;
+	server->stale = true;
+	/* connections that begin from now on are made by what is set now, in the midst of a campaign too */
+	bm_tls_free(server->tls);
+	server->tls = NULL;
+}
+
+struct bm_security bm_server_security(const struct bm_server *server)
+{
+	struct bm_security security = bm_security_of(&server->options);
+
+	/* in clear and to strangers it could not go: who is in the way is not to have recipients refused for that */
+	if (server->requires_tls && security.level == BM_SECURITY_MAY)
+		security.level = BM_SECURITY_VERIFY;
+	return security;
+}
+
+void bm_server_require_tls(struct bm_server *server, bool required)
+{
+	if (server->requires_tls == required)
+		return;
+	server->requires_tls = required;
+	bm_server_note_change(server, "tls");
 }
 
 void bm_server_forget_security(struct bm_server *server)
@@ -39,7 +62,7 @@ enum bm_code bm_server_need_tls(struct bm_server *server, struct bm_error *err)
 	const struct bm_server_options *options = &server->options;
 	struct bm_error inner = BM_ERROR_INIT;
 	const struct bm_tls_options tls = {
-		.verify = bm_security_of(options).level == BM_SECURITY_VERIFY,
+		.verify = bm_server_security(server).level == BM_SECURITY_VERIFY,
 		.host = bm_security_is_local(options) ? "localhost" : options->smtp,
 		.ca_file = options->tls_ca_file,
 		.pins = options->tls_pin,
@@ -110,7 +133,8 @@ enum bm_code bm_server_prepare(struct bm_server *server, struct bm_error *err)
 		bm_server_forget_security(server);
 	enum bm_code code = bm_security_check(&server->options, &attribute, err);
 	/* of no use to most connections that may do without, so that these wait until a server offers it */
-	if (code == BM_OK && (bm_security_of(&server->options).level > BM_SECURITY_MAY || names_files(&server->options)))
+	bool sure = bm_server_security(server).level > BM_SECURITY_MAY || names_files(&server->options);
+	if (code == BM_OK && sure)
 		code = bm_server_need_tls(server, err);
 	return code == BM_OK ? read_password(server, err) : code;
 }

@@ -166,7 +166,7 @@ void bm_attempt_hear(struct bm_attempt *attempt, struct bm_server *server, size_
 bool bm_attempt_goes_clear(
 	const struct bm_attempt *attempt, struct bm_server *server, const struct bm_smtp_event *event)
 {
-	struct bm_security security = bm_security_of(&server->options);
+	struct bm_security security = bm_server_security(server);
 	struct bm_error err;
 	bool failed = event->end == BM_SMTP_END_TLS || event->end == BM_SMTP_END_TIMEOUT;
 

@@ -32,9 +32,11 @@ struct bm_server {
 	size_t keyword_count;
 	struct bm_smtp_capabilities offers; /* what the last session of a talk was offered; asked: there was one */
 	bool asked;
+	bool challenged;               /* the last talk was answered with 334: the next is a secret */
 	struct bm_tls *tls;            /* what its connections share; NULL: not needed yet */
 	struct bm_login *login;        /* what new connections log in with; NULL: not had yet */
 	bool stale;                    /* an attribute that the two depend on was set */
+	bool requires_tls;             /* by the campaign: tls = may is verify then */
 	bool tls_worked;               /* a handshake succeeded */
 	bool in_clear;                 /* tls = may, and the handshake failed: without, from now on */
 	struct bm_attempt attempt;     /* of stream */
@@ -51,6 +53,12 @@ void bm_server_rename(struct bm_server *server);
 enum bm_code bm_server_check_worth(struct bm_server *server, struct bm_error *err);
 
 /* prepare.c */
+
+/* bm_security_of with what its campaign asks for. */
+struct bm_security bm_server_security(const struct bm_server *server);
+
+/* What the campaign sends may go over verified TLS alone (REQUIRETLS), or over what the attributes say. */
+void bm_server_require_tls(struct bm_server *server, bool required);
 
 /* An attribute was set. */
 void bm_server_note_change(struct bm_server *server, const char *name);

@@ -59,10 +59,33 @@ static void converse(struct bm_server *server, size_t connection, const char *ma
 	(void)code;
 }
 
+/* Where the secret begins in a login by hand: behind the mechanism, and in all that answers a challenge. */
+static size_t secret_at(const struct bm_server *server, const struct bm_smtp_event *event)
+{
+	static const char verb[] = "AUTH ";
+	struct bm_span said = event->said;
+	size_t name = sizeof verb - 1;
+
+	if (event->command == BM_SMTP_TALK && server->challenged)
+		return 0;
+	if (event->command != BM_SMTP_TALK || !bm_span_begins_nocase(said, verb))
+		return said.size;
+	const unsigned char *blank = memchr(said.data + name, ' ', said.size - name);
+	return blank == NULL ? said.size : (size_t)(blank - said.data) + 1;
+}
+
 static void converse_said(struct bm_server *server, size_t connection, const struct bm_smtp_event *event)
 {
 	struct bm_span said = event->said;
+	char hidden[CONVERSATION_SAID_MAX + 16];
+	size_t shown = secret_at(server, event);
 
+	if (shown < said.size) {
+		int most = shown < CONVERSATION_SAID_MAX ? (int)shown : CONVERSATION_SAID_MAX;
+		int size = snprintf(hidden, sizeof hidden, "%.*s(secret)", most, (const char *)said.data);
+		converse(server, connection, ">", bm_span_make(hidden, (size_t)size), false);
+		return;
+	}
 	if (said.size > CONVERSATION_SAID_MAX)
 		said.size = CONVERSATION_SAID_MAX;
 	converse(server, connection, ">", said, event->said_size > said.size);
@@ -96,6 +119,8 @@ static void converse_reply(struct bm_server *server, size_t connection, const st
 void bm_server_converse(
 	struct bm_server *server, size_t connection, const struct bm_login *login, const struct bm_smtp_event *event)
 {
+	if (event->kind == BM_SMTP_REPLY)
+		server->challenged = event->command == BM_SMTP_TALK && event->reply.code == 334;
 	if (server->conversation == NULL)
 		return;
 	if (event->kind == BM_SMTP_SAID)
@@ -120,18 +145,20 @@ void bm_server_drop(struct bm_server *server)
 	server->smtp = NULL;
 	server->stream = NULL;
 	server->keyword_count = 0;
+	server->challenged = false;
 	bm_buf_clear(&server->keywords);
 }
 
-/* The reply's text behind what is said about it, "" without a reply. */
-static void reply_suffix(const struct bm_smtp_event *event, char *out, size_t size)
+/* The reply's text behind what is said about it, "" without a reply, and nothing of one that shows the login. */
+static void reply_suffix(const struct bm_smtp_event *event, const struct bm_login *login, char *out, size_t size)
 {
-	char text[256];
+	char text[256] = "(hidden)";
 
 	out[0] = '\0';
 	if (event->reply.code == 0)
 		return;
-	bm_reply_text(&event->reply, text, sizeof text);
+	if (!bm_login_is_shown(login, event->reply.raw))
+		bm_reply_text(&event->reply, text, sizeof text);
 	snprintf(out, size, ": %d %s", event->reply.code, text);
 }
 
@@ -159,12 +186,12 @@ static enum bm_code end_code(enum bm_smtp_end end)
 	return BM_E_CLOSED;
 }
 
-static enum bm_code set_end_error(
-	const struct bm_server *server, const struct bm_smtp_event *event, const char *id, struct bm_error *err)
+static enum bm_code set_end_error(const struct bm_server *server, const struct bm_login *login,
+	const struct bm_smtp_event *event, const char *id, struct bm_error *err)
 {
 	char suffix[300];
 
-	reply_suffix(event, suffix, sizeof suffix);
+	reply_suffix(event, login, suffix, sizeof suffix);
 	enum bm_code code = bm_error_set(err, end_code(event->end), id, "%s: %s (at %s)%s", server->name,
 		event->reason == NULL ? "the connection ended" : event->reason, bm_smtp_command_name(event->command), suffix);
 	if (err != NULL)
@@ -181,7 +208,7 @@ enum bm_code bm_server_end_error(
 		id = "MBS014";
 	else if (event->end == BM_SMTP_END_LOST && event->unsent)
 		id = "MBS007";
-	return set_end_error(server, event, id, err);
+	return set_end_error(server, NULL, event, id, err);
 }
 
 static const char *connect_id(const struct bm_smtp_event *event)
@@ -195,17 +222,14 @@ static const char *connect_id(const struct bm_smtp_event *event)
 	return event->command == BM_SMTP_HELO ? "MBS005" : "MBS011";
 }
 
-/* Whose fault it is is said too; what the server said may be what we said. */
+/* Whose fault it is is said too. */
 static enum bm_code set_login_error(const struct bm_server *server, const struct bm_attempt *attempt,
 	const struct bm_smtp_event *event, struct bm_error *err)
 {
 	char suffix[300];
 	bool refused = event->reply.code == 535;
 
-	if (bm_login_is_shown(attempt->login, event->reply.raw))
-		snprintf(suffix, sizeof suffix, ": %d (hidden)", event->reply.code);
-	else
-		reply_suffix(event, suffix, sizeof suffix);
+	reply_suffix(event, attempt->login, suffix, sizeof suffix);
 	enum bm_code code = bm_error_set(err, event->final ? BM_E_AUTH : BM_E_TEMPORARY, "MBS020",
 		"%s: cannot log in%s%s: %s%s%s", server->name, attempt->mechanism[0] == '\0' ? "" : " by ", attempt->mechanism,
 		event->reason == NULL ? "the server refused it" : event->reason, suffix,
@@ -220,7 +244,8 @@ enum bm_code bm_server_connect_error(const struct bm_server *server, const struc
 {
 	if (event->end == BM_SMTP_END_AUTH)
 		return set_login_error(server, attempt, event, err);
-	return set_end_error(server, event, connect_id(event), err);
+	const struct bm_login *login = event->command == BM_SMTP_AUTH ? attempt->login : NULL;
+	return set_end_error(server, login, event, connect_id(event), err);
 }
 
 static enum bm_code keep_keywords(struct bm_server *server, struct bm_error *err)
@@ -325,7 +350,7 @@ static enum bm_smtp_tls wanted_tls(const struct bm_server *server, const struct 
 struct bm_smtp_options bm_server_smtp_options(struct bm_server *server, struct bm_attempt *attempt)
 {
 	const struct bm_server_options *options = &server->options;
-	struct bm_security security = bm_security_of(options);
+	struct bm_security security = bm_server_security(server);
 	struct bm_smtp_options smtp = BM_SMTP_OPTIONS_INIT;
 
 	bm_attempt_end(attempt);
@@ -579,7 +604,7 @@ static bool has_ended(struct bm_server *server, struct bm_smtp_event *event)
 /* What ended the session before the talk could be said. */
 static enum bm_code end_before_talk(struct bm_server *server, const struct bm_smtp_event *event, struct bm_error *err)
 {
-	enum bm_code code = event->end == BM_SMTP_END_LOST ? set_end_error(server, event, "MBS007", err)
+	enum bm_code code = event->end == BM_SMTP_END_LOST ? set_end_error(server, NULL, event, "MBS007", err)
 													   : bm_server_end_error(server, event, err);
 	bm_server_drop(server);
 	return code;

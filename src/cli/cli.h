@@ -56,7 +56,7 @@ bool cli_split_server(const char *text, char *host, size_t host_size, char port[
 /* Whether a server can have that host and port ("": none). */
 bool cli_check_server(const char *host, const char *port, struct bm_error *err);
 
-/* No core is dumped once a server has a user to log in as. */
+/* No core is dumped once a server has a user to log in as, or a certificate of ours and its key. */
 void cli_protect_secrets(const struct bm_server *server);
 
 /* This machine's full name, or the address literal [127.0.0.1] where it has none. */

@@ -103,7 +103,8 @@ void cli_show(FILE *file, const char *text, size_t size)
 void cli_protect_secrets(const struct bm_server *server)
 {
 	/* neither a core dump nor another process of this user sees our memory */
-	if (bm_server_options(server)->user != NULL)
+	const struct bm_server_options *options = bm_server_options(server);
+	if (options->user != NULL || options->tls_cert_file != NULL)
 		prctl(PR_SET_DUMPABLE, 0);
 }
 

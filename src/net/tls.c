@@ -32,7 +32,7 @@ static const char *last_error(void)
 	return text != NULL ? text : "nothing to use in it";
 }
 
-/* private: nobody else may read it, as with ssh. */
+/* private: nobody else may read it, as with passwords. */
 static enum bm_code check_file(const char *path, bool private, struct bm_error *err)
 {
 	struct stat found;
@@ -49,8 +49,11 @@ static enum bm_code check_file(const char *path, bool private, struct bm_error *
 		return bm_error_set_errno(err, BM_E_IO, "", saved, "%s cannot be read", path);
 	if (S_ISDIR(found.st_mode))
 		return bm_error_set_errno(err, BM_E_IO, "", EISDIR, "%s cannot be read", path);
-	if (private && found.st_uid == geteuid() && (found.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+	if (private && (found.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		return bm_error_set(err, BM_E_CONF, "", "%s holds a key and others can read it: chmod 600", path);
+	if (private && found.st_uid != geteuid() && found.st_uid != 0)
+		return bm_error_set(err, BM_E_CONF, "", "%s holds a key and belongs to uid %u, neither us nor root", path,
+			(unsigned)found.st_uid);
 	return BM_OK;
 }
 
@@ -206,6 +209,7 @@ enum bm_code bm_tls_new(struct bm_tls **out, const struct bm_tls_options *option
 	struct bm_tls *tls = calloc(1, sizeof *tls);
 	if (tls == NULL)
 		return bm_error_nomem(err);
+	tls->holders = 1;
 	ERR_clear_error();
 	enum bm_code code = take_options(tls, options, err);
 	ERR_clear_error();
@@ -219,7 +223,7 @@ enum bm_code bm_tls_new(struct bm_tls **out, const struct bm_tls_options *option
 
 void bm_tls_free(struct bm_tls *tls)
 {
-	if (tls == NULL)
+	if (tls == NULL || --tls->holders > 0)
 		return;
 	bm_tls_sessions_deinit(tls);
 	SSL_CTX_free(tls->context);

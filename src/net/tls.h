@@ -35,7 +35,7 @@ struct bm_tls_options {
  */
 enum bm_code bm_tls_new(struct bm_tls **out, const struct bm_tls_options *options, struct bm_error *err) BM_MUST_CHECK;
 
-/* Streams made with it must be gone. NULL is fine. */
+/* Streams made with it may go on. NULL is fine. */
 void bm_tls_free(struct bm_tls *tls);
 
 /*

@@ -20,10 +20,11 @@ struct bm_tls_pin {
 
 struct bm_tls_session {
 	SSL_SESSION *session;
-	uint64_t kept_ms; /* monotonic */
+	uint64_t verified_ms; /* when the peer showed its certificate, monotonic */
 };
 
 struct bm_tls {
+	size_t holders; /* whoever made it, and each of its streams */
 	SSL_CTX *context;
 	BIO_METHOD *carrier; /* how OpenSSL reaches the stream underneath */
 	char *name;          /* for SNI and the certificate; NULL: none */
@@ -40,7 +41,8 @@ struct bm_tls {
 /* The peer of one connection, as far as it is known; the application data of its SSL. */
 struct bm_tls_peer {
 	struct bm_tls *tls;
-	bool verified; /* by its certificate */
+	bool verified;        /* by its certificate */
+	uint64_t verified_ms; /* when; or when the one was whose session is offered */
 	char reason[BM_TLS_REASON_MAX];
 };
 

@@ -12,7 +12,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-/* Whoever was verified is so again after that time. */
+/* Whoever was verified is so again after that time, however often resumed in between. */
 #define KEPT_MS (2U * 60 * 60 * 1000)
 
 static void drop_session(struct bm_tls *tls, size_t index)
@@ -25,20 +25,20 @@ static void drop_session(struct bm_tls *tls, size_t index)
 /* Takes the session when it returns 1. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
-	struct bm_tls *tls = ((struct bm_tls_peer *)SSL_get_app_data(ssl))->tls;
+	const struct bm_tls_peer *peer = SSL_get_app_data(ssl);
+	struct bm_tls *tls = peer->tls;
 
 	if (!bm_tls_is_verified(ssl))
 		return 0;
 	if (tls->session_count == BM_TLS_SESSIONS_MAX)
 		drop_session(tls, 0);
-	tls->sessions[tls->session_count++] =
-		(struct bm_tls_session){.session = session, .kept_ms = bm_clock_monotonic_ms()};
+	tls->sessions[tls->session_count++] = (struct bm_tls_session){.session = session, .verified_ms = peer->verified_ms};
 	return 1;
 }
 
 static bool is_usable(const struct bm_tls_session *kept)
 {
-	return SSL_SESSION_is_resumable(kept->session) == 1 && bm_clock_monotonic_ms() - kept->kept_ms < KEPT_MS;
+	return SSL_SESSION_is_resumable(kept->session) == 1 && bm_clock_monotonic_ms() - kept->verified_ms < KEPT_MS;
 }
 
 void bm_tls_session_offer(struct bm_tls *tls, SSL *ssl)
@@ -47,7 +47,9 @@ void bm_tls_session_offer(struct bm_tls *tls, SSL *ssl)
 		drop_session(tls, tls->session_count - 1);
 	if (tls->session_count == 0)
 		return;
+	struct bm_tls_peer *peer = SSL_get_app_data(ssl);
 	SSL_SESSION *session = tls->sessions[tls->session_count - 1].session;
+	peer->verified_ms = tls->sessions[tls->session_count - 1].verified_ms;
 	/* refused, the handshake is a full one */
 	(void)SSL_set_session(ssl, session);
 	if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)

@@ -386,18 +386,20 @@ static int tls_fd(const struct bm_stream *stream)
 static void free_ssl(struct tls_stream *tls)
 {
 	SSL_free(tls->ssl);
+	bm_tls_free(tls->peer.tls);
 	bm_buf_deinit(&tls->wire);
 	free(tls);
 	forget_errors();
 }
 
-/* Says so, as far as it can be said without waiting. */
+/* Says so, as far as it can be said without waiting; nothing more once the caller's octets are cut short. */
 static void tls_free(struct bm_stream *stream)
 {
 	struct tls_stream *tls = tls_of(stream);
+	bool whole = tls->record_sent == tls->record_count;
 
 	forget_errors();
-	if (!stream->handshaking && !tls->failed && !tls->shut) {
+	if (!stream->handshaking && !tls->failed && !tls->shut && whole) {
 		(void)SSL_shutdown(tls->ssl);
 		(void)flush(tls);
 	}
@@ -450,6 +452,7 @@ enum bm_code bm_tls_wrap(struct bm_stream **out, struct bm_tls *tls, struct bm_s
 	stream->base.ops = &tls_ops;
 	stream->base.handshaking = true;
 	stream->peer.tls = tls;
+	tls->holders++;
 	stream->under = under;
 	bm_buf_init(&stream->wire, WIRE_MAX);
 	forget_errors();

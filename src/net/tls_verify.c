@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/span.h"
+#include "net/clock.h"
 
 #include <arpa/inet.h>
 #include <openssl/evp.h>
@@ -202,6 +203,7 @@ int bm_tls_verify(X509_STORE_CTX *chain, void *user)
 
 	(void)user;
 	peer->verified = has_pinned_key(peer, chain) && (!peer->tls->chain || has_good_chain(peer, chain));
+	peer->verified_ms = bm_clock_monotonic_ms();
 	if (!peer->verified && peer->tls->verify)
 		return 0;
 	peer->reason[0] = '\0';

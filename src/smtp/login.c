@@ -98,19 +98,22 @@ static enum bm_code choose(struct bm_smtp *smtp)
 }
 
 /* Nothing of AUTH was said, or what was said is no use. */
-static void give_up(struct bm_smtp *smtp, enum bm_code code)
+static void give_up(struct bm_smtp *smtp, enum bm_code code, bool final)
 {
 	if (code == BM_E_NOMEM)
 		smtp->starved = true;
 	else
-		end(smtp, NULL, true, smtp->trouble.text);
+		end(smtp, NULL, final, smtp->trouble.text);
 }
 
+/* Many a server lists AUTH, or all of it, in TLS alone. */
 void bm_login_begin(struct bm_smtp *smtp, uint64_t now_ms)
 {
 	bool has = false;
 	if (!smtp->listed.auth) {
-		end(smtp, NULL, true, "the server does not offer AUTH");
+		end(smtp, NULL, !smtp->put_off,
+			smtp->put_off ? "the server puts TLS off, and does not offer AUTH without"
+						  : "the server does not offer AUTH");
 		return;
 	}
 	if (!reserve(smtp))
@@ -119,7 +122,7 @@ void bm_login_begin(struct bm_smtp *smtp, uint64_t now_ms)
 	if (code == BM_OK)
 		code = bm_sasl_begin(smtp->sasl, &smtp->response, &has, &smtp->trouble);
 	if (code != BM_OK)
-		give_up(smtp, code);
+		give_up(smtp, code, !smtp->put_off);
 	else
 		say_auth(smtp, has, now_ms);
 }
@@ -174,7 +177,7 @@ void bm_login_taken(struct bm_smtp *smtp, struct bm_answer *answer)
 	}
 	enum bm_code code = bm_sasl_done(smtp->sasl, &smtp->trouble);
 	if (code != BM_OK) {
-		give_up(smtp, code);
+		give_up(smtp, code, true);
 		return;
 	}
 	bm_login_wipe(smtp);

@@ -103,6 +103,7 @@ struct bm_smtp {
 	bool shaking;   /* SECURE was queued: the handshake is under way, and the peer has nothing to say to us */
 	bool cancelled; /* "*" was said to a challenge: whatever comes, it is the server's lie that ended it */
 	bool secured;   /* bm_smtp_secured was called, and nothing else sets it */
+	bool put_off;   /* 4yz was said to STARTTLS: a later session may be secured */
 	bool ready;     /* READY was queued */
 	bool quitting;  /* QUIT was said */
 	bool dirty;     /* an aborted transaction may be open: RSET before the next */

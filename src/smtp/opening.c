@@ -113,6 +113,7 @@ void bm_opening_shake(struct bm_smtp *smtp, struct bm_answer *answer)
 
 void bm_opening_unshaken(struct bm_smtp *smtp, struct bm_answer *answer)
 {
+	smtp->put_off = answer->reply.code < 500;
 	go_on_in_clear(smtp, answer, "TLS is demanded and the server refused STARTTLS");
 }
 

@@ -406,11 +406,45 @@ def test_a_server_that_repeats_it(form, tmp_path, sink_of):  # noqa: F811
     assert "(hidden)" in done.logged() or "(it repeats a secret)" in done.logged()
 
 
-def test_no_core_and_no_arguments(tmp_path, password, sink_of):  # noqa: F811
+@pytest.mark.parametrize("code, error", [(421, "MBS011"), (250, "MBS011"), (354, "MBS011"), (454, "MBS020")])
+def test_whatever_the_reply_that_repeats_it(code, error, tmp_path, sink_of):  # noqa: F811
+    # conformance: A19, A34
+    text = "geheim-47-of-relay".encode().hex()
+    sink = guarded(sink_of, {"on": "AUTH", "reply": f"{code} {text}", "close": True})
+    password = write_password(tmp_path, "geheim-47-of-relay")
+    done = log_in(tmp_path, sink, password_file=password, auth="PLAIN")
+    done.check_nothing_sent(error, tried=True)
+    assert text not in done.logged() + " ".join(done.said()) + done.sent.stderr
+    assert f"{code} (hidden)" in done.logged()
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["PLAIN", "LOGIN"])
+def test_a_login_by_hand_is_not_written_down(plain, tmp_path, sink_of):  # noqa: F811
+    # manual: CONVERSATION
     # conformance: A34
-    sink = guarded(sink_of, {"on": "RCPT", "stall": True, "no_reply": True})
+    sink = guarded(sink_of, offers=("PLAIN", "LOGIN"))
+    words = [f"\0{USER}\0{PASSWORD}"] if plain else [USER, PASSWORD]
+    words = [base64.b64encode(word.encode()).decode() for word in words]
+    said = [f"auth PLAIN {words[0]}"] if plain else ["AUTH LOGIN", *words]
+    logged = setting(CONVERSATION=tmp_path / "talk", tls="verify", tls_ca_file=certs.ca())
+    done = run("talk", "--server", f"localhost:{sink.port}", *logged, *said, "NOOP")
+    assert done.status == OK, done.stderr
+    talk = (tmp_path / "talk").read_text()
+    assert not [word for word in words if word[:8] in talk], talk
+    assert "(secret)" in talk and "> NOOP" in talk and "< 235" in talk
+
+
+@pytest.mark.parametrize("secret", ["password", "key"])
+def test_no_core_and_no_arguments(secret, tmp_path, password, sink_of):  # noqa: F811
+    # conformance: A34
+    stall = {"on": "RCPT", "stall": True, "no_reply": True}
+    if secret == "password":
+        sink, ours = guarded(sink_of, stall), {"user": USER, "password_file": password}
+    else:
+        cert, key = certs.certificate("client")
+        sink, ours = sink_of(stall, tls="good"), {"tls": "verify", "tls_cert_file": cert, "tls_key_file": key}
     options = options_for(tmp_path, [f"localhost:{sink.port}"], TWO)
-    options += setting(user=USER, password_file=password, tls_ca_file=certs.ca())
+    options += setting(tls_ca_file=certs.ca(), **ours)
     most = resource.getrlimit(resource.RLIMIT_CORE)[1]
     child = subprocess.Popen(
         [bulkmail(), "send", *map(str, options), "--quiet"],
@@ -420,17 +454,19 @@ def test_no_core_and_no_arguments(tmp_path, password, sink_of):  # noqa: F811
     )
     try:
         deadline = time.monotonic() + 10
-        while not tried(sink) and time.monotonic() < deadline:
+        reached = sink.logins if secret == "password" else sink.handshakes
+        while not reached() and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert tried(sink)
+        assert reached()
         shown = b"".join(
             open(f"/proc/{child.pid}/{name}", "rb").read() for name in ("cmdline", "environ", "status")
         )
         assert not [form for form in forms_of(PASSWORD) if form in shown]
         # what is not dumpable belongs to root in /proc
         assert os.stat(f"/proc/{child.pid}/mem").st_uid == 0
-        child.send_signal(signal.SIGQUIT)
-        assert child.wait(10) == -signal.SIGQUIT
+        # not SIGQUIT: who runs in the background of a shell ignores it
+        child.send_signal(signal.SIGABRT)
+        assert child.wait(10) == -signal.SIGABRT
     finally:
         child.kill()
         child.wait()

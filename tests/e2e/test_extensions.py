@@ -177,3 +177,15 @@ def test_check_goes_by_what_servers_offer(tmp_path, sink_of):  # noqa: F811
     assert (alone.status, "  refused: 1\n" in alone.stdout) == (NOT_ALL, True), alone.stdout
     both = run("check", *options_for(tmp_path, [unable, able], [UTF8, *TWO]))
     assert both.status == OK and "3 records, 3 to be sent" in both.stdout, both.stdout
+
+
+@pytest.mark.parametrize("kind, offers, rules", [
+    ("good", "PIPELINING", []),
+    ("good", "PIPELINING,STARTTLS,REQUIRETLS", [{"on": "STARTTLS", "reply": "454 4.7.0 later"}]),
+    ("self-signed", "PIPELINING,STARTTLS,REQUIRETLS", []),
+], ids=["stripped", "put off", "stranger"])
+def test_require_tls_burns_nobody_for_who_is_in_the_way(kind, offers, rules, tmp_path, sink_of):  # noqa: F811
+    # manual: require_tls
+    # conformance: 69, A03
+    sink = sink_of(*rules, tls=kind, options=["--extensions", offers])
+    Campaign(tmp_path, sink, require_tls=1).check_nothing_sent("MBS019")

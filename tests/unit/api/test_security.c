@@ -3,6 +3,7 @@
 #include "../unit.h"
 #include "api/credentials.h"
 #include "api/security.h"
+#include "api/server.h"
 
 #include <string.h>
 
@@ -183,6 +184,24 @@ static void a_secret_is_recognized_in_every_form(void **state)
 	bm_login_release(login);
 }
 
+/* Those that a campaign opens later too: it prepares its servers but once. */
+static void what_is_set_later_counts_for_later_connections(void **state)
+{
+	(void)state;
+	struct bm_server *server = NULL;
+	assert_int_equal(bm_server_new(&server, NULL, NULL), BM_OK);
+	assert_int_equal(bm_server_set(server, "Smtp", "relay", NULL), BM_OK);
+	assert_int_equal(bm_server_set(server, "tls", "encrypt", NULL), BM_OK);
+	assert_int_equal(bm_server_prepare(server, NULL), BM_OK);
+	assert_non_null(server->tls);
+	assert_int_equal(bm_server_set(server, "time_out", "7", NULL), BM_OK);
+	assert_non_null(server->tls);
+	assert_int_equal(bm_server_set(server, "tls", "verify", NULL), BM_OK);
+	assert_null(server->tls);
+	assert_int_equal(bm_server_need_tls(server, NULL), BM_OK);
+	bm_server_free(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +209,7 @@ int main(void)
 		cmocka_unit_test(a_port_that_is_not_set),
 		cmocka_unit_test(a_dummy_has_no_tls),
 		cmocka_unit_test(what_does_not_fit_together),
+		cmocka_unit_test(what_is_set_later_counts_for_later_connections),
 		cmocka_unit_test(a_login_is_counted),
 		cmocka_unit_test(a_secret_is_recognized_in_every_form),
 	};

@@ -384,6 +384,33 @@ static void resumes_who_was_verified(void **state)
 	}
 }
 
+static void make_older(struct bm_tls *tls, uint64_t ms)
+{
+	for (size_t i = 0; i < tls->session_count; i++)
+		tls->sessions[i].verified_ms -= ms;
+}
+
+/* Who is resumed again and again shows a certificate all the same when its time has come. */
+static void verifies_anew_in_time(void **state)
+{
+	const uint64_t hour_ms = 3600000;
+	for (size_t i = 0; i < 2; i++) {
+		struct pair pair = {.server = server_of(*state, versions[i]), .tls = policy_of(*state, true)};
+		bool resumed = true;
+		bool verified = false;
+		connect_again(&pair, &resumed, &verified);
+		make_older(pair.tls, hour_ms);
+		connect_again(&pair, &resumed, &verified);
+		assert_true(resumed);
+		make_older(pair.tls, hour_ms);
+		connect_again(&pair, &resumed, &verified);
+		assert_false(resumed);
+		assert_true(verified);
+		bm_tls_free(pair.tls);
+		SSL_CTX_free(pair.server);
+	}
+}
+
 /* RFC 8446, C.4 */
 static void uses_a_ticket_once(void **state)
 {
@@ -499,6 +526,37 @@ static void tells_what_left_in_whole_records(void **state)
 	check_slow_reader(*state, TLS1_3_VERSION);
 }
 
+/* What was not told as written never arrives: the mail may be another connection's by then. */
+/* conformance: F09, F24 */
+static void takes_what_was_not_told_with_it(void **state)
+{
+	enum { SIZE = 1 << 20 };
+	for (size_t i = 0; i < 2; i++) {
+		struct pair pair;
+		char *data = calloc(1, SIZE);
+		struct bm_span span = bm_span_make(data, SIZE);
+		size_t written = 0;
+		size_t done = 0;
+		int small = 4096;
+		int large = 200000;
+		open_pair(&pair, *state, versions[i]);
+		assert_int_equal(setsockopt(bm_stream_fd(pair.client), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+		while (bm_stream_write(pair.client, &span, 1, &done) == BM_STREAM_OK) {
+			written += done;
+			span = bm_span_make(span.data + done, span.size - done);
+		}
+		assert_int_equal(tls_peer_hear(&pair.peer, data, SIZE), written);
+		/* now there is room for all that waits */
+		assert_int_equal(setsockopt(bm_stream_fd(pair.client), SOL_SOCKET, SO_SNDBUF, &large, sizeof large), 0);
+		bm_stream_free(pair.client);
+		assert_int_equal(tls_peer_hear(&pair.peer, data, SIZE), 0);
+		tls_peer_close(&pair.peer);
+		bm_tls_free(pair.tls);
+		SSL_CTX_free(pair.server);
+		free(data);
+	}
+}
+
 static void a_broken_connection_stays_broken(void **state)
 {
 	struct pair pair;
@@ -594,6 +652,23 @@ static void bids_farewell(void **state)
 	SSL_CTX_free(pair.server);
 }
 
+/* Connections go on by what they began with. */
+static void outlives_its_policy(void **state)
+{
+	for (size_t i = 0; i < 2; i++) {
+		struct pair pair = {.server = server_of(*state, versions[i]), .tls = policy_of(*state, true)};
+		begin(&pair);
+		bm_tls_free(pair.tls);
+		assert_int_equal(tls_shake(pair.client, &pair.peer), BM_STREAM_OK);
+		assert_true(bm_tls_channel(pair.client)->verified);
+		assert_written(&pair, "EHLO me\r\n");
+		tls_peer_say(&pair.peer, "250 ok\r\n");
+		assert_read(&pair, "250 ok\r\n");
+		end(&pair);
+		SSL_CTX_free(pair.server);
+	}
+}
+
 /* More than the reader's buffer holds: the rest is in OpenSSL, and no descriptor tells of it. */
 static void what_is_left_in_the_record_is_pending(void **state)
 {
@@ -628,15 +703,18 @@ int main(void)
 		cmocka_unit_test(a_flood_of_tickets_ends_a_read),
 		cmocka_unit_test(does_not_renegotiate),
 		cmocka_unit_test(resumes_who_was_verified),
+		cmocka_unit_test(verifies_anew_in_time),
 		cmocka_unit_test(uses_a_ticket_once),
 		cmocka_unit_test(a_session_of_another_policy_is_refused),
 		cmocka_unit_test(keeps_no_session_of_a_stranger),
 		cmocka_unit_test(tells_what_left_in_whole_records),
+		cmocka_unit_test(takes_what_was_not_told_with_it),
 		cmocka_unit_test(a_broken_connection_stays_broken),
 		cmocka_unit_test(the_end_is_told_even_if_the_socket_stays_open),
 		cmocka_unit_test(a_cut_record_is_nothing),
 		cmocka_unit_test(a_spoilt_record_is_the_end),
 		cmocka_unit_test(bids_farewell),
+		cmocka_unit_test(outlives_its_policy),
 		cmocka_unit_test(what_is_left_in_the_record_is_pending),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -431,6 +431,14 @@ static void shows_its_own_certificate(void **state)
 	assert_int_equal(chmod(own, 0640), 0);
 	assert_int_equal(try_options(&options, text), BM_E_CONF);
 	assert_non_null(strstr(text, "others can read it"));
+	/* whoever it belongs to; only root can give it away */
+	if (chown(own, 12345, (gid_t)-1) == 0) {
+		assert_int_equal(try_options(&options, text), BM_E_CONF);
+		assert_non_null(strstr(text, "others can read it"));
+		assert_int_equal(chmod(own, 0600), 0);
+		assert_int_equal(try_options(&options, text), BM_E_CONF);
+		assert_non_null(strstr(text, "belongs to uid 12345"));
+	}
 	unlink(own);
 	unlink(wrong);
 	SSL_CTX_free(server);

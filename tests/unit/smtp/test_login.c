@@ -200,11 +200,46 @@ static void shows_no_secret_to_strangers(void **state)
 	peer_init_with(&peer, WHOLE, &options);
 	peer_say(&peer, GO);
 	peer_say(&peer, "250-peer\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n");
-	peer_say(&peer, "454 later\r\n");
+	peer_say(&peer, "502 what\r\n");
 	peer_expect(&peer.wire, EHLO "STARTTLS\r\n");
 	peer_expect(&peer.log, CLOSED("AUTH final at AUTH"));
 	peer_deinit(&peer);
 	bm_secret_free(secrets.secret);
+}
+
+/* What can be said in TLS alone waits where TLS is put off; what is a lie stays one. */
+/* conformance: 53 */
+static void waits_for_tls_that_is_put_off(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *offer;
+		const char *lie;
+		const char *log;
+		const char *wire;
+	} cases[] = {
+		{"250-peer\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n", "", CLOSED("AUTH at AUTH"), EHLO "STARTTLS\r\n"},
+		{"250-peer\r\n250 STARTTLS\r\n", "", CLOSED("AUTH at AUTH"), EHLO "STARTTLS\r\n"},
+		{"250-peer\r\n250-STARTTLS\r\n250 AUTH CRAM-MD5\r\n", IN, CLOSED("AUTH final at AUTH"),
+			EHLO "STARTTLS\r\nAUTH CRAM-MD5\r\n"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
+		struct secrets secrets;
+		struct peer peer;
+		secrets_init(&secrets, NULL, "pass");
+		options.sasl = &secrets.options;
+		options.tls = BM_SMTP_TLS_MAY;
+		peer_init_with(&peer, WHOLE, &options);
+		peer_say(&peer, GO);
+		peer_say(&peer, cases[i].offer);
+		peer_say(&peer, "454 later\r\n");
+		peer_say(&peer, cases[i].lie);
+		peer_expect(&peer.wire, cases[i].wire);
+		peer_expect(&peer.log, cases[i].log);
+		peer_deinit(&peer);
+		bm_secret_free(secrets.secret);
+	}
 }
 
 /* A list said in clear counts for nothing inside. */
@@ -492,6 +527,7 @@ int main(void)
 		cmocka_unit_test(does_not_get_in),
 		cmocka_unit_test(cancels_a_lie),
 		cmocka_unit_test(shows_no_secret_to_strangers),
+		cmocka_unit_test(waits_for_tls_that_is_put_off),
 		cmocka_unit_test(forgets_a_list_said_in_clear),
 		cmocka_unit_test(says_why),
 		cmocka_unit_test(no_event_shows_what_was_said),
