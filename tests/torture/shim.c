@@ -110,9 +110,10 @@ struct report {
 	uint64_t crypto;        /* blocks of OpenSSL's that nobody freed: it keeps some */
 	char place[PLACE_MAX];  /* the library that made the call which failed: library+offset */
 	char leak[PLACE_MAX];   /* whence the first of the leaks is */
-	char within[PLACE_MAX]; /* what was called of libc, when it was that which called; or in what the process aborted */
+	char within[PLACE_MAX]; /* what was called of libc or of the library; or in what the process aborted */
 	uint64_t received;      /* octets that recv(2) and its kind gave */
 	uint64_t peak_kib;      /* VmHWM */
+	uint64_t descriptors;   /* open at the end, but for the first three */
 };
 _Static_assert(COUNTERS <= 64, "the report has room for 64 counters");
 
@@ -188,6 +189,8 @@ static void note_failure(void)
 		if (is_of_libc(library) || library[0] == '?' || strncmp(library, "libtorture", 10) == 0)
 			continue;
 		note_place(report->place, frames[i]);
+		if (report->within[0] == '\0')
+			strncpy(report->within, symbol_of(frames[i]), PLACE_MAX - 1);
 		return;
 	}
 }
@@ -582,12 +585,22 @@ static void note_peak(void)
 	report->peak_kib = peak == NULL ? 0 : strtoull(peak + 6, NULL, 10);
 }
 
+enum { DESCRIPTORS = 1024 };
+
+/* By calls that are never caught. */
+static void count_descriptors(void)
+{
+	for (long descriptor = 3; descriptor < DESCRIPTORS; descriptor++)
+		report->descriptors += torture_syscall(SYS_fcntl, descriptor, F_GETFD, 0, 0, 0, 0) >= 0;
+}
+
 __attribute__((destructor)) static void end(void)
 {
 	for (size_t i = 0; blocks != NULL && i < BLOCKS; i++) {
 		if (blocks[i].data != NULL)
 			count_leak(&blocks[i]);
 	}
+	count_descriptors();
 	note_peak();
 	report->ended = 1;
 }
