@@ -273,8 +273,9 @@ class Run:
         self.check_nobody_lost()
         if self.shim.ended:
             assert self.shim.leaks == 0, f"{self.shim.leaks} leaks, one from {self.shim.leak}"
-            still = self.shim.descriptors
-            assert still <= calm.shim.descriptors, f"{still} descriptors are left open, not {calm.shim.descriptors}"
+            # libuv 1.44 leaves its epoll open when it cannot make a loop.
+            most = calm.shim.descriptors + (fault.call in ("eventfd2", "pipe2") and self.shim.place.startswith("libuv"))
+            assert self.shim.descriptors <= most, f"{self.shim.descriptors} descriptors are left open, not {most}"
             lost = self.shim.crypto - calm.shim.crypto
             assert lost <= (CRYPTO_LOSES if crypto else 0), f"{lost} blocks of OpenSSL's leak"
         if fault.is_harmless() and self.script.steady:
