@@ -223,10 +223,13 @@ void bm_run_finish(struct bm_run *run)
 		settle_waiting(run, &run->servers[i].waiting);
 	run->waiting = 0;
 	run->list_silent = false;
-	while (port->finite(port->user) && !run->list_ended && !run->list_silent &&
-		   bm_run_classify(run, &item, &err) == BM_OK) {
+	while (port->finite(port->user) && !run->list_ended && !run->list_silent) {
+		enum bm_code code = bm_run_classify(run, &item, &err);
 		if (item != NULL)
 			settle_unsent(run, item);
+		/* what was read ahead has an outcome, whatever failed */
+		if (code != BM_OK && run->ahead_count == 0)
+			break;
 	}
 	run->list_complete = run->list_ended;
 }

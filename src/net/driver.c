@@ -14,8 +14,9 @@ static const char spoke_too_soon[] = "the server went on talking where the TLS h
 static bool read_some(struct bm_driver *driver)
 {
 	unsigned char data[READ_SIZE];
+	size_t room = bm_smtp_reply_room(driver->smtp);
 	size_t done = 0;
-	enum bm_stream_status status = bm_stream_read(driver->stream, data, sizeof data, &done);
+	enum bm_stream_status status = bm_stream_read(driver->stream, data, room < sizeof data ? room : sizeof data, &done);
 	uint64_t now = bm_clock_monotonic_ms();
 
 	switch (status) {

@@ -16,7 +16,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define READ_SIZE 16384 /* what is read of a flood beyond what is borne */
+#define READ_SIZE 16384
 #define SPAN_COUNT 64
 /* Deadlines are looked at no more often. */
 #define SCAN_MS 100
@@ -492,13 +492,15 @@ static bool read_some(struct link *link)
 		shake(link);
 		return false;
 	}
-	switch (bm_stream_read(link->stream, loop->data, READ_SIZE, &done)) {
+	size_t room = bm_smtp_reply_room(link->base.smtp);
+	size_t size = room < READ_SIZE ? room : READ_SIZE;
+	switch (bm_stream_read(link->stream, loop->data, size, &done)) {
 	case BM_STREAM_OK:
 		bm_smtp_feed(link->base.smtp, loop->data, done, bm_loop_now_ms(loop));
 		note_read(link);
 		chain_add(link, CHAIN_TOUCHED);
 		stir(link);
-		return done == READ_SIZE || link->failed;
+		return done == size || link->failed;
 	case BM_STREAM_AGAIN:
 		if (link->failed)
 			lose(link, broken);

@@ -111,6 +111,9 @@ static enum bm_code take_piece(struct bm_reply_parser *parser, const unsigned ch
 		parser->fault = size_fault(parser, line_room <= size_room);
 	if (parser->fault == NULL && piece[fits - 1] == '\n')
 		end_line(parser);
+	/* nothing has room that could end it */
+	if (parser->fault == NULL && !parser->complete && fits == size_room)
+		parser->fault = size_fault(parser, line_room <= size_room);
 	return parser->fault == NULL ? BM_OK : BM_E_PROTOCOL;
 }
 

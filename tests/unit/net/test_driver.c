@@ -258,6 +258,48 @@ static void poll_finds_what_an_idle_server_said(void **state)
 	bm_smtp_free(session.driver.smtp);
 }
 
+/* A peer who says lines of one reply for ever, as much at once as is read. */
+struct wordy {
+	struct bm_stream base;
+	size_t said;
+};
+
+static enum bm_stream_status say_much(struct bm_stream *stream, void *data, size_t size, size_t *done)
+{
+	struct wordy *wordy = (struct wordy *)stream;
+	static const char head[] = "220-";
+	for (size_t i = 0; i < size; i++, wordy->said++) {
+		size_t at = wordy->said % 2000;
+		((char *)data)[i] = at < 4 ? head[at] : at == 1998 ? '\r' : at == 1999 ? '\n' : 'x';
+	}
+	*done = size;
+	return BM_STREAM_OK;
+}
+
+static void wait_not(struct bm_stream *stream, bool want_write, uint64_t deadline_ms, struct bm_waker *waker)
+{
+	(void)stream;
+	(void)want_write;
+	(void)deadline_ms;
+	(void)waker;
+}
+
+/* conformance: A15 */
+static void reads_of_a_flood_what_is_borne(void **state)
+{
+	(void)state;
+	static const struct bm_stream_ops ops = {.read = say_much, .wait = wait_not};
+	struct wordy wordy = {.base.ops = &ops};
+	struct session session = {.driver.stream = &wordy.base};
+	struct bm_smtp_options options = BM_SMTP_OPTIONS_INIT;
+	options.domain = "me.example";
+	assert_int_equal(bm_smtp_new(&session.driver.smtp, &options, bm_clock_monotonic_ms(), NULL), BM_OK);
+	drive(&session, BM_SMTP_CLOSED);
+	assert_int_equal(session.end, BM_SMTP_END_OUT_OF_STEP);
+	assert_int_equal(wordy.said, BM_REPLY_SIZE_MAX);
+	bm_smtp_free(session.driver.smtp);
+}
+
 /* F46 by parts: patience bears so many wakes */
 static void a_wake_beyond_patience_stops_it(void **state)
 {
@@ -302,6 +344,7 @@ int main(void)
 		cmocka_unit_test(reads_a_refusal_that_came_with_the_close),
 		cmocka_unit_test(does_not_deadlock_with_a_wordy_peer),
 		cmocka_unit_test(poll_finds_what_an_idle_server_said),
+		cmocka_unit_test(reads_of_a_flood_what_is_borne),
 		cmocka_unit_test(a_wake_beyond_patience_stops_it),
 		cmocka_unit_test(a_silent_server_times_out),
 	};

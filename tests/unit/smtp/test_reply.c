@@ -279,6 +279,28 @@ static void bounds_the_size(void **state)
 	}
 }
 
+/* It is refused with the octet behind which nothing can end it any more, however it was cut. */
+static void sees_that_a_reply_cannot_end(void **state)
+{
+	(void)state;
+	struct bm_buf buf;
+	bm_buf_init(&buf, 100000);
+	for (size_t i = 0; i < 64; i++)
+		fill_line(&buf, "250-", 1024);
+	assert_int_equal(buf.size, BM_REPLY_SIZE_MAX);
+	check_bad(bm_buf_view(&buf), 1, "a reply of more than 64 KiB");
+	check_bad(bm_buf_view(&buf), SIZE_MAX, "a reply of more than 64 KiB");
+	check_bad(bm_buf_view(&buf), BM_REPLY_SIZE_MAX - 1, "a reply of more than 64 KiB");
+	struct bm_reply_parser parser;
+	size_t used = 0;
+	bm_reply_parser_init(&parser);
+	struct bm_span but_one = bm_span_make(buf.data, buf.size - 1);
+	assert_int_equal(feed(&parser, but_one, 0, &used), BM_OK);
+	assert_int_equal(bm_reply_parser_room(&parser), 1);
+	bm_reply_parser_deinit(&parser);
+	bm_buf_deinit(&buf);
+}
+
 /* manual: row-multiline-550 */
 /* conformance: 32 */
 static void stops_at_the_end_of_one_reply(void **state)
@@ -320,6 +342,7 @@ int main(void)
 		cmocka_unit_test(gives_up_a_long_line_at_once),
 		cmocka_unit_test(bounds_the_lines),
 		cmocka_unit_test(bounds_the_size),
+		cmocka_unit_test(sees_that_a_reply_cannot_end),
 		cmocka_unit_test(stops_at_the_end_of_one_reply),
 		cmocka_unit_test(cuts_its_text_to_fit),
 	};
