@@ -204,6 +204,8 @@ static void refuse_specials(struct bm_run *run)
 				break;
 			run->special_count--;
 			settle_refused(run, bm_item_list_take(list), refusal);
+			/* Who stood behind them may be a server's. */
+			run->again_ms = bm_run_now(run) + 1;
 		}
 	}
 }

@@ -181,6 +181,32 @@ static bool every_third_in_utf8(struct world *world, uint64_t seq, char *text, s
 	return seq <= 200;
 }
 
+/* conformance: 61 */
+/* The first of two fits only a server that turns out to be none, the second another that is not connected any more. */
+static void who_stands_behind_a_hopeless_one_is_not_forgotten(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a.local.part.that.makes.its.copy.too.large@x.org", "b.of.some.length@x.org"};
+	for (int turns = 0; turns < 2; turns++) {
+		struct world *world = make_world(list, 2);
+		world->body = "Dear {{email}}\r\n";
+		world->merge = true;
+		for (size_t i = 0; i < 3; i++) {
+			world->options[i].max_messages_per_robin = turns == 1 ? 1 : BM_ROBIN_UNSET;
+			world->offers[i].size = true;
+		}
+		world->offers[0].size_max = 340;
+		world->offers[1].size_max = 370;
+		world->open_ms[2] = 10 * BM_RUN_IDLE_MS;
+		world->turns_away[2] = BM_E_AUTH;
+		assert_int_equal(run_world(world, true, 3), BM_OK);
+		assert_int_equal(world->outcomes[1], BM_OUTCOME_REFUSED);
+		assert_int_equal(world->codes[1], 552);
+		assert_int_equal(world->outcomes[2], BM_OUTCOME_ACCEPTED);
+		free_world(world);
+	}
+}
+
 /* conformance: 55, 56, A30 */
 static void many_with_needs_among_many_without(void **state)
 {
@@ -442,6 +468,7 @@ int main(void)
 		cmocka_unit_test(a_slow_list_is_refused_to_its_end),
 		cmocka_unit_test(a_large_message_is_tried_where_it_fits),
 		cmocka_unit_test(a_message_too_large_for_all_is_refused),
+		cmocka_unit_test(who_stands_behind_a_hopeless_one_is_not_forgotten),
 		cmocka_unit_test(many_with_needs_among_many_without),
 		cmocka_unit_test(bad_credentials_take_a_server_out_at_once),
 		cmocka_unit_test(bad_credentials_burn_nobody),
