@@ -953,6 +953,85 @@ static void a_transaction_that_was_not_taken_costs_no_rate(void **state)
 	free_world(world);
 }
 
+/* The first recipient waits, three connections end, each with another transaction behind the one that was answered. */
+static enum bm_smtp_disposition first_waits_second_is_lost(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	(void)mailbox;
+	if (nth == 1) {
+		*code = 451;
+		return BM_SMTP_DEFERRED;
+	}
+	if (nth > 6 || nth % 2 == 1)
+		return BM_SMTP_ACCEPTED;
+	*end = true;
+	*code = 0;
+	return BM_SMTP_PUT_BACK;
+}
+
+/* An envelope of a late recipient and an early one that was due again comes back behind another's. */
+static void who_was_due_again_comes_back_in_order(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@y.org", "c@x.org"};
+	struct world *world = make_world(list, 3);
+	world->fate = first_waits_second_is_lost;
+	world->room[0] = 2;
+	world->run_options.retry_delay_ms = 1;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	for (size_t seq = 1; seq <= 3; seq++)
+		assert_int_equal(world->outcomes[seq], BM_OUTCOME_ACCEPTED);
+	assert_non_null(strstr(world->story, "(c@x.org,a@x.org) lost0"));
+	free_world(world);
+}
+
+/* The last recipient that max_messages allows waits for company when the connection ends. */
+static void an_open_envelope_is_sent_though_max_messages_is_reached(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@y.org", "b@x.org", NULL};
+	struct world *world = make_world(list, 3);
+	world->options[0].max_messages = 2;
+	world->hangs_up_asleep = true;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_int_equal(world->outcomes[1], BM_OUTCOME_ACCEPTED);
+	assert_int_equal(world->outcomes[2], BM_OUTCOME_ACCEPTED);
+	assert_int_equal(world->opened[0], 2);
+	free_world(world);
+}
+
+static enum bm_smtp_disposition last_there_is(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)server;
+	(void)mailbox;
+	(void)nth;
+	(void)code;
+	(void)end;
+	world->fails_at_once[0] = true;
+	return BM_SMTP_ACCEPTED;
+}
+
+/* An envelope that waits for its server's rate is another's when that server cannot be reached any more. */
+static void a_server_that_fails_at_once_leaves_nobody_asleep(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@y.org", "c@x.org", "d@y.org"};
+	struct world *world = make_world(list, 4);
+	for (size_t i = 0; i < 2; i++)
+		world->options[i].max_messages_per_robin = 2;
+	world->options[0].rate = "1/m";
+	world->options[0].max_connection_attempts = 1;
+	world->fate = last_there_is;
+	world->hangs_up_asleep = true;
+	assert_int_equal(run_world(world, true, 2), BM_OK);
+	for (size_t seq = 1; seq <= 4; seq++)
+		assert_int_equal(world->outcomes[seq], BM_OUTCOME_ACCEPTED);
+	free_world(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1006,6 +1085,9 @@ int main(void)
 		cmocka_unit_test(a_transaction_that_was_not_taken_costs_no_rate),
 		cmocka_unit_test(a_value_that_cannot_be_sent_is_told),
 		cmocka_unit_test(an_unreachable_server_is_asked_again_until_it_is_worthless),
+		cmocka_unit_test(who_was_due_again_comes_back_in_order),
+		cmocka_unit_test(an_open_envelope_is_sent_though_max_messages_is_reached),
+		cmocka_unit_test(a_server_that_fails_at_once_leaves_nobody_asleep),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
