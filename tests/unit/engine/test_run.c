@@ -796,6 +796,34 @@ static void values_can_make_a_copy_one_for_other_servers(void **state)
 	}
 }
 
+static bool eight_bit_record(struct world *world, uint64_t seq, char *text, size_t size)
+{
+	(void)world;
+	snprintf(text, size, "\xc3\xbc <u%d@x.org>", (int)seq);
+	return seq <= BM_RUN_WAITING_MAX + 10;
+}
+
+/* More than are kept back: the list is not read on, and the campaign ends. */
+static void too_many_copies_for_other_servers_are_no_reason_to_wait(void **state)
+{
+	(void)state;
+	static const struct bm_header eight[] = {
+		{"DKIM-Signature", "v=1"}, {"Content-Transfer-Encoding", "8bit"}, {NULL, NULL}};
+	for (int turns = 0; turns < 2; turns++) {
+		struct world *world = make_world(NULL, 0);
+		world->make_record = eight_bit_record;
+		world->body = "Dear {{email}}\r\n";
+		world->merge = true;
+		world->headers = eight;
+		world->offers[0].eight_bit_mime = false;
+		world->options[0].max_messages_per_robin = turns == 1 ? 5 : BM_ROBIN_UNSET;
+		assert_int_equal(run_world(world, true, 1), BM_E_NO_SERVER);
+		assert_int_equal(world->outcomes[1], BM_OUTCOME_UNSENT);
+		assert_int_equal(world->outcomes[BM_RUN_WAITING_MAX + 10], BM_OUTCOME_UNSENT);
+		free_world(world);
+	}
+}
+
 /* Who gets the same copy shares an envelope. */
 static void equal_copies_share_an_envelope(void **state)
 {
@@ -1077,6 +1105,7 @@ int main(void)
 		cmocka_unit_test(no_server_takes_eight_bit_bodies),
 		cmocka_unit_test(what_is_not_signed_is_encoded_for_a_server_without_8bitmime),
 		cmocka_unit_test(values_can_make_a_copy_one_for_other_servers),
+		cmocka_unit_test(too_many_copies_for_other_servers_are_no_reason_to_wait),
 		cmocka_unit_test(equal_copies_share_an_envelope),
 		cmocka_unit_test(one_transaction_with_all_kinds_of_outcomes),
 		cmocka_unit_test(all_refused_at_the_end_of_data_are_no_servers_fault),
