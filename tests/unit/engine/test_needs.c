@@ -51,6 +51,7 @@ static void without_smtputf8_the_recipient_alone_is_refused(void **state)
 		assert_int_equal(run_world(world, true, 2), BM_OK);
 		assert_int_equal(world->outcomes[2], BM_OUTCOME_REFUSED);
 		assert_int_equal(world->codes[2], 553);
+		assert_non_null(strstr(world->texts[2], "an address or a header is not ASCII"));
 		assert_int_equal(world->attempts[2], 0);
 		for (size_t seq = 1; seq <= 4; seq++)
 			assert_true(seq == 2 || world->outcomes[seq] == BM_OUTCOME_ACCEPTED);
