@@ -20,8 +20,8 @@ static const struct refusal {
 } refusals[] = {
 	{BM_NEED_TLS, 550, "5.7.30", "REQUIRETLS support required: no server offers it over TLS that is verified",
 		"does not offer REQUIRETLS over TLS that is verified"},
-	{BM_NEED_UTF8, 553, "5.6.7", "the addresses are not ASCII, and no server offers SMTPUTF8",
-		"does not offer SMTPUTF8, and the message holds addresses that are not ASCII"},
+	{BM_NEED_UTF8, 553, "5.6.7", "an address or a header is not ASCII, and no server offers SMTPUTF8",
+		"does not offer SMTPUTF8, and an address or a header of the message is not ASCII"},
 	{BM_NEED_ROOM, 552, "5.3.4", "the message is larger than any server takes", "does not take a message of this size"},
 };
 
@@ -204,6 +204,8 @@ static void refuse_specials(struct bm_run *run)
 				break;
 			run->special_count--;
 			settle_refused(run, bm_item_list_take(list), refusal);
+			/* Who stood behind them may be a server's. */
+			run->again_ms = bm_run_now(run) + 1;
 		}
 	}
 }

@@ -253,7 +253,8 @@ static void give_up_spent(struct bm_run *run)
 /* Somebody is left to be sent, and no server for it. */
 static bool is_without_server(struct bm_run *run)
 {
-	bool only_special = run->special_count > 0 && run->ready.count == 0 && run->waiting == 0 && run->list_ended;
+	bool nobody_comes = run->list_ended || run->special_count >= BM_RUN_WAITING_MAX;
+	bool only_special = run->special_count > 0 && run->ready.count == 0 && run->waiting == 0 && nobody_comes;
 	bool suits = false;
 
 	if (run->in_flight > 0)

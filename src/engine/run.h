@@ -203,7 +203,7 @@ struct bm_run {
 	size_t waiting;                         /* over all servers */
 	size_t in_flight;                       /* transactions */
 	uint64_t claimed;                       /* the first seq that is not claimed */
-	uint64_t again_ms; /* a server was lost in the middle of a round: what was its may be another's in the next */
+	uint64_t again_ms; /* a server or recipients went behind a round's back: who is left may be sent in the next */
 	uint64_t next_id;
 	struct bm_run_ahead ahead[BM_RUN_AHEAD]; /* a ring: read, and still to be looked up */
 	size_t ahead_first;

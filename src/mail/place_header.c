@@ -394,6 +394,10 @@ static enum bm_code put_uri(struct line *line, const struct bm_part *part)
 		else
 			code = append_percent(writing->scratch, value);
 	}
+	if (!bm_is_ascii(bm_buf_view(writing->scratch))) {
+		writing->utf8 = true;
+		writing->eight_bit = true;
+	}
 	return code == BM_OK ? put_token(line, angle(), bm_buf_view(writing->scratch), part->tail) : code;
 }
 

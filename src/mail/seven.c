@@ -36,7 +36,8 @@ struct part {
 	size_t head;
 	size_t head_end; /* where the empty line begins */
 	size_t body;
-	bool whole;       /* it has an empty line */
+	bool whole;       /* it has an empty line, and its headers can be read in one way only */
+	bool has_coding;  /* Content-Transfer-Encoding */
 	bool is_signed;   /* by DKIM */
 	bool has_version; /* MIME-Version */
 	bool is_top;
@@ -166,10 +167,29 @@ static size_t find_end(const struct seven *seven, size_t from)
 	return seven->depth > 0 ? from : seven->text.size;
 }
 
+/* Some readers take what is none for the beginning of the body. */
+static bool is_field(struct bm_span line)
+{
+	size_t name = 0;
+
+	while (name < line.size && line.data[name] > ' ' && line.data[name] < 0x7f && line.data[name] != ':')
+		name++;
+	return name > 0 && name < line.size && line.data[name] == ':';
+}
+
+/* Of two of a kind some readers take the first, some the last. */
+static bool is_second(const struct part *part, const struct bm_part_field *field)
+{
+	return (part->has_coding && bm_part_field_is(field->raw, "Content-Transfer-Encoding")) ||
+		   (part->entity.type.size > 0 && bm_part_field_is(field->raw, "Content-Type"));
+}
+
 static enum bm_code read_field(struct seven *seven, struct part *part, const struct bm_part_field *field)
 {
 	struct bm_buf plain;
 
+	part->whole = part->whole && is_field(field->raw) && !is_second(part, field);
+	part->has_coding = part->has_coding || bm_part_field_is(field->raw, "Content-Transfer-Encoding");
 	part->has_version = part->has_version || bm_part_field_is(field->raw, "MIME-Version");
 	part->is_signed = part->is_signed || bm_part_field_is(field->raw, "DKIM-Signature") ||
 					  bm_part_field_is(field->raw, "ARC-Message-Signature");

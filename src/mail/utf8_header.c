@@ -109,7 +109,10 @@ enum bm_code bm_utf8_header(struct bm_writer *writer, const struct bm_field *fie
 	if (!is_structured(field->name) && bm_header_is_text(field->name))
 		return bm_writer_put_encoded_text(writer, field->name, field->value);
 	bm_buf_init(&raw, BM_WIRE_MAX);
-	enum bm_code code = encode_comments(&raw, field->raw);
+	/* A name may hold parentheses and quotes. */
+	enum bm_code code = bm_buf_append(&raw, field->raw.data, field->name.size + 1);
+	if (code == BM_OK)
+		code = encode_comments(&raw, bm_span_skip(field->raw, field->name.size + 1));
 	if (code == BM_OK)
 		code = put_structured(writer, field, bm_buf_view(&raw));
 	else

@@ -51,6 +51,7 @@ static void without_smtputf8_the_recipient_alone_is_refused(void **state)
 		assert_int_equal(run_world(world, true, 2), BM_OK);
 		assert_int_equal(world->outcomes[2], BM_OUTCOME_REFUSED);
 		assert_int_equal(world->codes[2], 553);
+		assert_non_null(strstr(world->texts[2], "an address or a header is not ASCII"));
 		assert_int_equal(world->attempts[2], 0);
 		for (size_t seq = 1; seq <= 4; seq++)
 			assert_true(seq == 2 || world->outcomes[seq] == BM_OUTCOME_ACCEPTED);
@@ -179,6 +180,32 @@ static bool every_third_in_utf8(struct world *world, uint64_t seq, char *text, s
 	(void)world;
 	snprintf(text, size, "%s%d@x.org", seq % 3 == 0 ? UTF8_LOCAL : "u", (int)seq);
 	return seq <= 200;
+}
+
+/* conformance: 61 */
+/* The first of two fits only a server that turns out to be none, the second another that is not connected any more. */
+static void who_stands_behind_a_hopeless_one_is_not_forgotten(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a.local.part.that.makes.its.copy.too.large@x.org", "b.of.some.length@x.org"};
+	for (int turns = 0; turns < 2; turns++) {
+		struct world *world = make_world(list, 2);
+		world->body = "Dear {{email}}\r\n";
+		world->merge = true;
+		for (size_t i = 0; i < 3; i++) {
+			world->options[i].max_messages_per_robin = turns == 1 ? 1 : BM_ROBIN_UNSET;
+			world->offers[i].size = true;
+		}
+		world->offers[0].size_max = 340;
+		world->offers[1].size_max = 370;
+		world->open_ms[2] = 10 * BM_RUN_IDLE_MS;
+		world->turns_away[2] = BM_E_AUTH;
+		assert_int_equal(run_world(world, true, 3), BM_OK);
+		assert_int_equal(world->outcomes[1], BM_OUTCOME_REFUSED);
+		assert_int_equal(world->codes[1], 552);
+		assert_int_equal(world->outcomes[2], BM_OUTCOME_ACCEPTED);
+		free_world(world);
+	}
 }
 
 /* conformance: 55, 56, A30 */
@@ -443,6 +470,7 @@ int main(void)
 		cmocka_unit_test(a_slow_list_is_refused_to_its_end),
 		cmocka_unit_test(a_large_message_is_tried_where_it_fits),
 		cmocka_unit_test(a_message_too_large_for_all_is_refused),
+		cmocka_unit_test(who_stands_behind_a_hopeless_one_is_not_forgotten),
 		cmocka_unit_test(many_with_needs_among_many_without),
 		cmocka_unit_test(bad_credentials_take_a_server_out_at_once),
 		cmocka_unit_test(bad_credentials_burn_nobody),

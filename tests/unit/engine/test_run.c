@@ -796,6 +796,34 @@ static void values_can_make_a_copy_one_for_other_servers(void **state)
 	}
 }
 
+static bool eight_bit_record(struct world *world, uint64_t seq, char *text, size_t size)
+{
+	(void)world;
+	snprintf(text, size, "\xc3\xbc <u%d@x.org>", (int)seq);
+	return seq <= BM_RUN_WAITING_MAX + 10;
+}
+
+/* More than are kept back: the list is not read on, and the campaign ends. */
+static void too_many_copies_for_other_servers_are_no_reason_to_wait(void **state)
+{
+	(void)state;
+	static const struct bm_header eight[] = {
+		{"DKIM-Signature", "v=1"}, {"Content-Transfer-Encoding", "8bit"}, {NULL, NULL}};
+	for (int turns = 0; turns < 2; turns++) {
+		struct world *world = make_world(NULL, 0);
+		world->make_record = eight_bit_record;
+		world->body = "Dear {{email}}\r\n";
+		world->merge = true;
+		world->headers = eight;
+		world->offers[0].eight_bit_mime = false;
+		world->options[0].max_messages_per_robin = turns == 1 ? 5 : BM_ROBIN_UNSET;
+		assert_int_equal(run_world(world, true, 1), BM_E_NO_SERVER);
+		assert_int_equal(world->outcomes[1], BM_OUTCOME_UNSENT);
+		assert_int_equal(world->outcomes[BM_RUN_WAITING_MAX + 10], BM_OUTCOME_UNSENT);
+		free_world(world);
+	}
+}
+
 /* Who gets the same copy shares an envelope. */
 static void equal_copies_share_an_envelope(void **state)
 {
@@ -953,6 +981,85 @@ static void a_transaction_that_was_not_taken_costs_no_rate(void **state)
 	free_world(world);
 }
 
+/* The first recipient waits, three connections end, each with another transaction behind the one that was answered. */
+static enum bm_smtp_disposition first_waits_second_is_lost(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)world;
+	(void)server;
+	(void)mailbox;
+	if (nth == 1) {
+		*code = 451;
+		return BM_SMTP_DEFERRED;
+	}
+	if (nth > 6 || nth % 2 == 1)
+		return BM_SMTP_ACCEPTED;
+	*end = true;
+	*code = 0;
+	return BM_SMTP_PUT_BACK;
+}
+
+/* An envelope of a late recipient and an early one that was due again comes back behind another's. */
+static void who_was_due_again_comes_back_in_order(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@y.org", "c@x.org"};
+	struct world *world = make_world(list, 3);
+	world->fate = first_waits_second_is_lost;
+	world->room[0] = 2;
+	world->run_options.retry_delay_ms = 1;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	for (size_t seq = 1; seq <= 3; seq++)
+		assert_int_equal(world->outcomes[seq], BM_OUTCOME_ACCEPTED);
+	assert_non_null(strstr(world->story, "(c@x.org,a@x.org) lost0"));
+	free_world(world);
+}
+
+/* The last recipient that max_messages allows waits for company when the connection ends. */
+static void an_open_envelope_is_sent_though_max_messages_is_reached(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@y.org", "b@x.org", NULL};
+	struct world *world = make_world(list, 3);
+	world->options[0].max_messages = 2;
+	world->hangs_up_asleep = true;
+	assert_int_equal(run_world(world, true, 1), BM_OK);
+	assert_int_equal(world->outcomes[1], BM_OUTCOME_ACCEPTED);
+	assert_int_equal(world->outcomes[2], BM_OUTCOME_ACCEPTED);
+	assert_int_equal(world->opened[0], 2);
+	free_world(world);
+}
+
+static enum bm_smtp_disposition last_there_is(
+	struct world *world, size_t server, const char *mailbox, unsigned nth, int *code, bool *end)
+{
+	(void)server;
+	(void)mailbox;
+	(void)nth;
+	(void)code;
+	(void)end;
+	world->fails_at_once[0] = true;
+	return BM_SMTP_ACCEPTED;
+}
+
+/* An envelope that waits for its server's rate is another's when that server cannot be reached any more. */
+static void a_server_that_fails_at_once_leaves_nobody_asleep(void **state)
+{
+	(void)state;
+	static const char *const list[] = {"a@x.org", "b@y.org", "c@x.org", "d@y.org"};
+	struct world *world = make_world(list, 4);
+	for (size_t i = 0; i < 2; i++)
+		world->options[i].max_messages_per_robin = 2;
+	world->options[0].rate = "1/m";
+	world->options[0].max_connection_attempts = 1;
+	world->fate = last_there_is;
+	world->hangs_up_asleep = true;
+	assert_int_equal(run_world(world, true, 2), BM_OK);
+	for (size_t seq = 1; seq <= 4; seq++)
+		assert_int_equal(world->outcomes[seq], BM_OUTCOME_ACCEPTED);
+	free_world(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -998,6 +1105,7 @@ int main(void)
 		cmocka_unit_test(no_server_takes_eight_bit_bodies),
 		cmocka_unit_test(what_is_not_signed_is_encoded_for_a_server_without_8bitmime),
 		cmocka_unit_test(values_can_make_a_copy_one_for_other_servers),
+		cmocka_unit_test(too_many_copies_for_other_servers_are_no_reason_to_wait),
 		cmocka_unit_test(equal_copies_share_an_envelope),
 		cmocka_unit_test(one_transaction_with_all_kinds_of_outcomes),
 		cmocka_unit_test(all_refused_at_the_end_of_data_are_no_servers_fault),
@@ -1006,6 +1114,9 @@ int main(void)
 		cmocka_unit_test(a_transaction_that_was_not_taken_costs_no_rate),
 		cmocka_unit_test(a_value_that_cannot_be_sent_is_told),
 		cmocka_unit_test(an_unreachable_server_is_asked_again_until_it_is_worthless),
+		cmocka_unit_test(who_was_due_again_comes_back_in_order),
+		cmocka_unit_test(an_open_envelope_is_sent_though_max_messages_is_reached),
+		cmocka_unit_test(a_server_that_fails_at_once_leaves_nobody_asleep),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

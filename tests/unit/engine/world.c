@@ -176,7 +176,7 @@ static uint64_t errors(void *user, size_t slot)
 static const struct bm_smtp_capabilities *capabilities(void *user, size_t slot)
 {
 	struct world *world = user;
-	return &world->offers[world->wires[slot].server];
+	return &world->wires[slot].offers;
 }
 
 /* Each recipient's intent was told right before, and it is the one of the record. */
@@ -228,7 +228,7 @@ static enum bm_code submit(void *user, size_t slot, const struct bm_smtp_transac
 	assert_int_equal(wire->state, GREETED);
 	assert_true(room(user, slot) > 0);
 	assert_false(world->told_events);
-	assert_int_equal(check_needs(&world->offers[wire->server], transaction), 0);
+	assert_int_equal(check_needs(&wire->offers, transaction), 0);
 	world->last_transaction = *transaction;
 	snprintf(world->last_envid, sizeof world->last_envid, "%.*s", (int)transaction->envid.size,
 		transaction->envid.size == 0 ? "" : (const char *)transaction->envid.data);
@@ -247,7 +247,7 @@ static enum bm_code submit(void *user, size_t slot, const struct bm_smtp_transac
 	wire->held[wire->held_count++] = (struct held){.id = transaction->id,
 		.recipients = transaction->recipients,
 		.count = transaction->recipient_count,
-		.too_large = is_too_large(&world->offers[wire->server], transaction->size_bytes),
+		.too_large = is_too_large(&wire->offers, transaction->size_bytes),
 		.nth = ++world->transactions,
 		.ready_ms = begins + world->answer_ms[wire->server]};
 	if (world->transactions <= 64) {
@@ -542,6 +542,22 @@ static void answer(struct world *world, size_t slot)
 	drop(world, slot, "lost", false);
 }
 
+/* What the server offers over this connection. */
+static struct bm_smtp_capabilities make_offers(struct world *world, size_t server)
+{
+	struct bm_smtp_capabilities offers = world->offers[server];
+
+	if (world->moods == 0)
+		return offers;
+	offers.eight_bit_mime = offers.eight_bit_mime && roll(world, world->moods) != 0;
+	offers.smtputf8 = offers.smtputf8 && roll(world, world->moods) != 0;
+	offers.require_tls = offers.require_tls && roll(world, world->moods) != 0;
+	offers.pipelining = offers.pipelining && roll(world, world->moods) != 0;
+	offers.size = offers.size || roll(world, world->moods) == 0;
+	offers.rcpt_max = roll(world, world->moods) == 0 ? 1 + roll(world, 4) : offers.rcpt_max;
+	return offers;
+}
+
 static void finish_opening(struct world *world, size_t slot)
 {
 	struct wire *wire = &world->wires[slot];
@@ -562,6 +578,7 @@ static void finish_opening(struct world *world, size_t slot)
 	}
 	tell(world, "connect%zu ", wire->server);
 	wire->state = GREETED;
+	wire->offers = make_offers(world, wire->server);
 	world->opened[wire->server]++;
 	size_t count = 0;
 	for (size_t i = 0; i < world->slots; i++)

@@ -34,6 +34,7 @@ struct wire {
 	uint64_t submitted_ms;
 	struct held held[HELD_MAX];
 	size_t held_count;
+	struct bm_smtp_capabilities offers; /* once it was greeted */
 };
 
 struct world;
@@ -66,6 +67,7 @@ struct world {
 	struct bm_policy policies[SERVERS];
 	struct bm_server_options options[SERVERS];
 	struct bm_smtp_capabilities offers[SERVERS];
+	uint64_t moods; /* sides of the dice that say what a connection lacks of that; 0: nothing */
 	bool refuses_connects[SERVERS];
 	enum bm_code turns_away[SERVERS]; /* with this, when it was connected */
 	bool fails_at_once[SERVERS];      /* open itself is an error */

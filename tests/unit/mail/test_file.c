@@ -260,6 +260,7 @@ static void needs_smtputf8_for_what_may_not(void **state)
 		{"Cc: " UE " <no mailbox>", "Cc: " UE_WORD " <no mailbox>", false},
 		{"Cc: " UE " <b@x.org", "Cc: " UE " <b@x.org", true},
 		{"References: <" UE "@x.org>", "References: <" UE "@x.org>", true},
+		{"List-(x\": <https://x.org/" UE "> (" UE ")", "List-(x\": <https://x.org/" UE "> (" UE_WORD ")", true},
 		{"List-Unsubscribe: <https://x.org/" UE ">", "List-Unsubscribe: <https://x.org/" UE ">", true},
 		{"Content-Type: text/plain; name=" UE, "Content-Type: text/plain; name=" UE "\r\n" MIME, true},
 		{"Cc: " UE " {{a}} <b@x.org>", "Cc: =?UTF-8?B?w7wge3thfX0=?= <b@x.org>", false},

@@ -145,6 +145,12 @@ static void never_breaks_a_signature(void **state)
 		{"Content-Transfer-Encoding: x-uuencode\r\n", UE "\r\n"},
 		{"Content-Transfer-Encoding: quoted-printable\r\n", UE "\r\n"},
 		{"Content-Type: message/partial\r\n", UE "\r\n"},
+		/* Read in one way by some and in another by others. */
+		{QP "Content-Transfer-Encoding: 8bit\r\n", UE "\r\n"},
+		{PLAIN_UTF8 MULTI("mixed"), "--b\r\n\r\n" UE "\r\n--b--\r\n"},
+		{MULTI("mixed"), "--b\r\n" QP B64 "Content-Transfer-Encoding: 8bit\r\n\r\n" UE "\r\n--b--\r\n"},
+		{MULTI("mixed"), "--b\r\nno field\r\n\r\n" UE "\r\n--b--\r\n"},
+		{MULTI("mixed"), "--b\r\nno field: x\r\n\r\n" UE "\r\n--b--\r\n"},
 		{MULTI("mixed"), UE "\r\n--b--\r\n"},
 		{MULTI("mixed"), "--b--\r\n" UE "\r\n"},
 		{MULTI("mixed"), "--b\r\nX: " UE "\r\n\r\nx\r\n--b--\r\n"},

@@ -173,6 +173,38 @@ static void encodes_uris(void **state)
 	slots_check_header_reason("List-Help: <{{name}}>", name_is(large), "column name: too long for its line");
 }
 
+/* conformance: 55 */
+/* UTF-8 of the file's own in a URI stays as it is, and the copy says so; of a value it is percent-encoded. */
+static void a_uri_that_is_not_ascii_needs_smtputf8(void **state)
+{
+	(void)state;
+	const struct {
+		const char *header;
+		const char *name;
+		bool utf8;
+	} cases[] = {
+		{"List-Help: <https://x.org/{{name}}>", "\xc3\xbc", false},
+		{"List-Help: <https://x.org/\xc3\xbc/{{name}}>", "n", true},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char content[200];
+		struct bm_span given[SLOT_COLUMNS];
+		struct bm_render render;
+		struct bm_error err = BM_ERROR_INIT;
+		snprintf(content, sizeof content, "From: a@x.org\n%s\n\nb\n", cases[i].header);
+		struct bm_message *message = slots_file(content);
+		struct bm_copy copy = {.values = given};
+		copy.value_count = slots_pick(message, name_is(cases[i].name), given);
+		bm_render_init(&render);
+		assert_int_equal(bm_message_render(message, &render, &copy, &err), BM_OK);
+		assert_int_equal(render.utf8, cases[i].utf8);
+		assert_int_equal(render.eight_bit, cases[i].utf8);
+		bm_render_deinit(&render);
+		bm_message_free(message);
+	}
+}
+
 /* The envelope is the same for all. */
 static void has_no_slot_in_the_sender(void **state)
 {
@@ -280,6 +312,7 @@ int main(void)
 		cmocka_unit_test(keeps_addresses_apart),
 		cmocka_unit_test(writes_addresses_anew),
 		cmocka_unit_test(encodes_uris),
+		cmocka_unit_test(a_uri_that_is_not_ascii_needs_smtputf8),
 		cmocka_unit_test(has_no_slot_in_the_sender),
 		cmocka_unit_test(wants_attributes_to_be_one_address),
 		cmocka_unit_test(has_no_slots_in_structured_headers),
