@@ -26,7 +26,7 @@ static void leave(struct bm_smtp *smtp, struct bm_answer *answer)
 {
 	if (smtp->lmtp && answer->expected.command == BM_SMTP_END_OF_DATA)
 		bm_transaction_end_one(smtp, answer);
-	if (answer->tx != NULL && answer->expected.command != BM_SMTP_RSET)
+	else if (answer->tx != NULL && answer->expected.command != BM_SMTP_RSET)
 		bm_transaction_put_back(smtp, answer);
 	bm_machine_leave(smtp, BM_SMTP_END_421, answer, "the server ended the session");
 }

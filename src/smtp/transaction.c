@@ -361,13 +361,16 @@ void bm_transaction_recipient_refused(struct bm_smtp *smtp, const struct bm_answ
 		give_up_the_rest(tx);
 }
 
-/* In doubt is who had the whole end of data out, unless the server said that it did not get there. */
+/*
+ * In doubt is who had the whole end of data out, unless the server said that it did not get there. LMTP answers for one
+ * recipient at a time: what it says of one tells nothing of those behind, who have the content already.
+ */
 static void abandon(const struct bm_smtp *smtp, struct bm_transaction *tx, bool undone, const char *reason)
 {
 	struct bm_verdict *verdict = &tx->verdict;
 	bool past_end = tx->end <= smtp->output.sent && !tx->lone_dot;
 	if (!verdict->set) {
-		verdict->disposition = past_end && !undone ? BM_SMTP_IN_DOUBT : BM_SMTP_PUT_BACK;
+		verdict->disposition = past_end && (!undone || smtp->lmtp) ? BM_SMTP_IN_DOUBT : BM_SMTP_PUT_BACK;
 		verdict->reason = reason;
 	}
 	bm_transaction_settle(tx);

@@ -185,13 +185,14 @@ static void some_have_none(void **state)
 			"closed OUT_OF_STEP at end of data 354\n",
 			THREE CONTENT},
 		{"421, then the close", GROUP, {TAKEN, OK "421 bye\r\n", LOST},
-			"0 ACCEPTED 250\n1 PUT_BACK 421\n2 PUT_BACK 421\nend 1\nclosed 421 at end of data 421\n", THREE CONTENT},
+			"0 ACCEPTED 250\n1 PUT_BACK 421\n2 IN_DOUBT unanswered\nend 1\nclosed 421 at end of data 421\n",
+			THREE CONTENT},
 		{"421 and it goes on all the same", GROUP, {TAKEN, "421 bye\r\n" OK "550 no\r\n"},
 			"0 PUT_BACK 421\n1 ACCEPTED 250\n2 REFUSED 550\nend 1\nclosed 421 at end of data 421\n", THREE CONTENT},
 		{"421 to the last", GROUP, {TAKEN, OK OK "421 bye\r\n"},
 			"0 ACCEPTED 250\n1 ACCEPTED 250\n2 PUT_BACK 421\nend 1\nclosed 421 at end of data 421\n", THREE CONTENT},
 		{"421, and the next one behind it", MESSAGE, {SUBMIT, TAKEN, OK "421 bye\r\n", LOST},
-			"0 ACCEPTED 250\n1 PUT_BACK 421\n2 PUT_BACK 421\nend 1\n0 PUT_BACK unanswered\nend 2\n"
+			"0 ACCEPTED 250\n1 PUT_BACK 421\n2 IN_DOUBT unanswered\nend 1\n0 PUT_BACK unanswered\nend 2\n"
 			"closed 421 at end of data 421\n",
 			THREE CONTENT MAIL RCPT_A "DATA\r\n"},
 	};

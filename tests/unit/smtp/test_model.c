@@ -178,9 +178,11 @@ static void check_recipient(const struct trial *trial, unsigned id, unsigned i)
 {
 	const struct copy *copy = &trial->copies[id];
 	unsigned delivered = trial->model.delivered[id][i];
+	/* a 421 among the answers of LMTP leaves those behind it unanswered */
+	bool may_doubt = trial->may_doubt || (trial->model.lmtp && trial->model.leaves);
 	assert_int_equal(copy->told[i], 1);
 	if (copy->disposition[i] == BM_SMTP_IN_DOUBT)
-		assert_true(trial->may_doubt && delivered <= 1);
+		assert_true(may_doubt && delivered <= 1);
 	else
 		assert_int_equal(delivered, copy->disposition[i] == BM_SMTP_ACCEPTED);
 }
