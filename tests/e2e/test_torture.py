@@ -161,6 +161,8 @@ def test_each_call_fails_in_turn(script, tmp_path, sink_of, record_property):  #
     calm = calm_run(bench)
     counts = {call: count for call, count in calm.shim.counts.items() if count}
     counts.pop("pthread_create" if is_sanitized() else "", None)
+    if is_sanitized() and "--dry-run" in script.options:
+        pytest.skip("under a sanitizer sockets alone fail, and it has none")
     assert len(counts) > 3 if is_sanitized() else counts["memory"] > 50 and len(counts) > 8
     faults = sample(list(faults_of(counts)), script.name)
     failed = known = 0
