@@ -61,6 +61,10 @@ def in_its_group(name):
     return pytest.param(name, marks=pytest.mark.xdist_group(name if name == "opensmtpd" else f"smuggling-{name}"))
 
 
+# Under a sanitizer the unit test sends all strings; here it is the servers that count.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module", params=map(in_its_group, WAYS))
 def server(request, unpacked):
     kinds = {**servers.SERVERS, servers.SmtpServer.name: servers.SmtpServer}

@@ -11,7 +11,8 @@ import pytest
 from lib import certs, command
 from lib.campaign import LATER, NOT_ALL, NO_SERVER, OK, SOON, addresses, check, options_for, sink_of  # noqa: F401
 
-MODES = ("off", "envelope", "message", "stream")
+# Under a sanitizer the two that have most in flight.
+MODES = [pytest.param(mode, marks=pytest.mark.slow) for mode in ("off", "envelope")] + ["message", "stream"]
 LINES = addresses(4, "x.example.org") + addresses(4, "y.example.org") + addresses(2, "z.example.org")
 AT_ONCE = 12
 # Its last line begins 2 octets before the end.
@@ -197,7 +198,7 @@ def secure_cuts(mode, secure):
 
 
 # conformance: 17, 42, 44, F05, F41
-@pytest.mark.parametrize("mode", ["envelope", "stream"])
+@pytest.mark.parametrize("mode", [pytest.param("envelope", marks=pytest.mark.slow), "stream"])
 def test_ends_at_every_point_of_tls(mode, tmp_path, sink_of, secure):  # noqa: F811
     play_all(list(secure_cuts(mode, secure)), tmp_path, sink_of)
 
@@ -212,6 +213,6 @@ def secure_replies(mode, secure):
 
 
 # conformance: 6, 29, 41, 43, 44, 48, 50, 53, A01, A03, A04
-@pytest.mark.parametrize("mode", ["envelope", "stream"])
+@pytest.mark.parametrize("mode", [pytest.param("envelope", marks=pytest.mark.slow), "stream"])
 def test_every_reply_to_tls_and_login(mode, tmp_path, sink_of, secure):  # noqa: F811
     play_all(list(secure_replies(mode, secure)), tmp_path, sink_of)

@@ -533,6 +533,17 @@ static size_t heap_has(const unsigned char *octets, size_t size)
 	return found;
 }
 
+/* A sanitizer has an allocator of its own. */
+static bool sees_the_heap(void)
+{
+	static const char text[] = "what only this copy on the heap holds";
+	char *control = strdup(text);
+	assert_non_null(control);
+	bool seen = heap_has((const unsigned char *)text + 8, 16) > 0;
+	free(control);
+	return seen;
+}
+
 /* The first octets of freed memory are the allocator's, so the end of the secret is looked for, and of what was said.
  */
 /* conformance: A34 */
@@ -542,14 +553,6 @@ static void nothing_of_the_secret_is_left_in_memory(void **state)
 	static const char secret[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEF";
 	static const char *const names[] = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"};
 	static unsigned char said[24];
-	char *control = strdup(secret);
-	size_t found = heap_has((const unsigned char *)secret + 24, 16);
-	bm_secret_wipe(control, strlen(secret));
-	free(control);
-	if (found == 0) {
-		skip(); /* the allocator is another */
-		return;
-	}
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		struct login login;
 		bool has = false;
@@ -600,5 +603,7 @@ int main(void)
 		cmocka_unit_test(the_buffer_is_wiped_before_it_is_filled),
 		cmocka_unit_test(nothing_of_the_secret_is_left_in_memory),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	/* the last looks into the C library's heap */
+	size_t count = sizeof tests / sizeof tests[0] - (sees_the_heap() ? 0 : 1);
+	return _cmocka_run_group_tests("sasl", tests, count, NULL, NULL);
 }
