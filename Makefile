@@ -11,7 +11,7 @@ all: ## build/bulkmail, build/libbulkmail.a and build/libbulkmail.so
 demo: all ## a campaign of 1,000 recipients against our own sink
 	@scripts/demo
 
-test: ## everything that CI checks; the last line says how many passed and failed (a stage: scripts/test tsan)
+test: ## everything that CI checks; the last line says how many passed and failed (a stage: scripts/test unit)
 	@scripts/setup test
 	@scripts/test
 
@@ -28,6 +28,10 @@ lint: ## layers, function sizes, format, clang-tidy, scripts, man pages, manual 
 format: ## the sources, by clang-format
 	@scripts/setup test
 	@scripts/format -i
+
+sanitizers: ## ThreadSanitizer over what has threads, valgrind over a sample: what make test leaves out for its time
+	@scripts/setup test
+	@scripts/test build tsan valgrind
 
 coverage: ## line coverage of all tests in build-coverage/report; fails below 95 % of src/smtp or src/mail
 	@scripts/setup coverage
@@ -52,4 +56,4 @@ clean: ## removes all that was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
 
-.PHONY: all demo test bench lint format coverage fuzz manual-coverage conformance install clean help
+.PHONY: all demo test sanitizers bench lint format coverage fuzz manual-coverage conformance install clean help

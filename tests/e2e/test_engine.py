@@ -139,7 +139,8 @@ def test_temporary_refusals_are_tried_again(mode, tmp_path, sink_of):  # noqa: F
     sent = send(tmp_path, [sink], addresses(30), *A_COPY_EACH, *options)
     check(sent, [sink], 30)
     assert sent.counts() == {"accepted": 30}
-    assert sum(row["attempts"] > 1 for row in sent.outcomes) >= 4
+    # Six refusals; one of MAIL and one of RCPT may meet in one transaction, and some the same recipient.
+    assert sum(row["attempts"] - 1 for row in sent.outcomes) >= 4
     check_own_copies(sink)
 
 

@@ -48,6 +48,7 @@ def end(process, folder, seconds=30):
 
 
 # conformance: 16, F48
+@pytest.mark.slow  # the shim that turns the clock and a sanitizer's own threads are not always friends
 @pytest.mark.parametrize("jump", [YEARS, -A_DAY, 3600, -1], ids=["ten-years", "a-day-back", "an-hour", "leap"])
 def test_the_wall_clock_jumps(jump, tmp_path, sink_of):  # noqa: F811
     """Again and again: no wait gets shorter or longer by it."""
